@@ -1,0 +1,114 @@
+"""The context: what a run is given. Strategies ask it for the model and never choose one themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from emoagents.errors import CompositionError, ParameterError
+from emoagents.model.budget import Budget
+from emoagents.model.door import ModelDoor
+from emoagents.model.request import Backend
+from emoagents.model.retry import Retry
+
+if TYPE_CHECKING:
+    from emoagents.model.cache import CacheSetting
+
+__all__ = ["Context", "resolve_context"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a run is given: LangGraph's runtime context, passed as `context=` to any graph of a strategy.
+
+    One Context is one account: its budget and ledger cover everything that runs under this object. `Strategy.run`
+    and its siblings begin a new account for each run; in your own graph, make a new Context for each request
+    (or `fresh()` one).
+
+    Attributes:
+        model: litellm's name ("openai/gpt-4o-mini"), "embedded/smollm2", "scripted/FILE.json", or a backend
+            object. None: the environment's `EMOAGENTS_MODEL`, else the embedded model.
+        temperature, top_p, max_tokens, stop, seed: sampling settings in OpenAI's meaning; None leaves the
+            provider's default. A strategy that needs a temperature of its own uses it where this one is None.
+        budget: what may be spent at most.
+        cache: None, "memory", a file, a redis:// address, or a LangGraph cache.
+        api_key, api_base: for providers that need them given; the key is never shown or stored.
+        retry: how often and how long to ask again.
+        concurrency: requests in flight at most, counted over all that this process sends to the same endpoint.
+        rpm: requests that start in any minute at most, counted likewise.
+        tools, tool_choice: passed through to the model, in OpenAI's format.
+        logprobs: ask for log-probabilities where the provider has them.
+        stream: pass the answer's tokens on as they come (LangGraph's `messages` and `custom` modes).
+        extra: parameters of one provider only, passed on as they are.
+
+    Raises:
+        ParameterError: a value is out of its range.
+    """
+
+    model: str | Backend | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    budget: Budget | None = None
+    cache: CacheSetting = None
+    api_key: str | None = field(default=None, repr=False)
+    api_base: str | None = None
+    retry: Retry = Retry()
+    concurrency: int = 32
+    rpm: int | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tool_choice: str | Mapping[str, Any] | None = None
+    logprobs: bool = False
+    stream: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    door: ModelDoor = field(init=False, repr=False, compare=False)
+    """The model door of this account."""
+
+    def __post_init__(self) -> None:
+        _check("temperature", self.temperature, 0, 10)
+        _check("top_p", self.top_p, 0, 1)
+        _check("max_tokens", self.max_tokens, 1)
+        _check("concurrency", self.concurrency, 1)
+        _check("rpm", self.rpm, 1)
+        object.__setattr__(self, "stop", (self.stop,) if isinstance(self.stop, str) else tuple(self.stop))
+        object.__setattr__(self, "door", ModelDoor(self))
+
+    def fresh(self, **changes: Any) -> Context:
+        """Return a copy with these changes and an account of its own."""
+        return replace(self, **changes)
+
+    def nested(self) -> Context:
+        """Return a copy on the same account for a strategy inside another: its tokens are not the final answer's."""
+        inner = replace(self, stream=False)
+        object.__setattr__(inner, "door", self.door)
+        return inner
+
+
+def _check(name: str, value: float | None, low: float, high: float = float("inf")) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        span = f"at least {low}" if high == float("inf") else f"between {low} and {high}"
+        raise ParameterError(f"{name} must be a number of {span}, not {value!r}")
+
+
+def resolve_context(given: object) -> Context:
+    """Return the Context of a run from whatever the graph it runs in was given.
+
+    A graph of yours with a context class of its own gives it a field `emoagents: Context`.
+
+    Raises:
+        CompositionError: the graph's context is of another class and has no such field.
+    """
+    if isinstance(given, Context):
+        return given
+    inner = given.get("emoagents") if isinstance(given, Mapping) else getattr(given, "emoagents", None)
+    if isinstance(inner, Context):
+        return inner
+    raise CompositionError(
+        f"the graph's context is a {type(given).__name__}: give it a field 'emoagents' that holds an "
+        "emoagents.Context, or pass context=Context(...)"
+    )

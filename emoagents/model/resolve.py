@@ -1,0 +1,46 @@
+"""From a model's name to its backend."""
+
+from __future__ import annotations
+
+import os
+
+from emoagents.errors import ModelConfigError
+from emoagents.model.request import Backend
+
+__all__ = ["DEFAULT_MODEL", "default_model", "open_backend"]
+
+DEFAULT_MODEL = "embedded/smollm2"
+
+
+def default_model() -> str:
+    """Return the model of a run that names none: `EMOAGENTS_MODEL`, else the embedded one."""
+    return os.environ.get("EMOAGENTS_MODEL", "").strip() or DEFAULT_MODEL
+
+
+async def open_backend(
+    model: str | Backend, *, api_key: str | None = None, api_base: str | None = None
+) -> Backend:
+    """Return the backend of a model.
+
+    Names that begin with "embedded/" or "scripted/" (a JSON file) are this library's own and load no litellm.
+
+    Raises:
+        ModelConfigError: no provider has the name, or its key is missing.
+        UsageError: the embedded model is not installed, or the script does not load.
+    """
+    if not isinstance(model, str):
+        return model
+    provider, _, rest = model.partition("/")
+    if not model.strip():
+        raise ModelConfigError("the model's name is empty: write PROVIDER/MODEL, as embedded/smollm2")
+    if provider == "embedded":
+        from emoagents.model.embedded import embedded_backend
+
+        return embedded_backend(model)
+    if provider == "scripted":
+        from emoagents.model.scripted import ScriptedModel
+
+        return ScriptedModel.from_file(rest)
+    from emoagents.model.litellm_backend import LitellmBackend
+
+    return await LitellmBackend.open(model, api_key=api_key, api_base=api_base)
