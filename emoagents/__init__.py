@@ -1,0 +1,80 @@
+"""emoagents: emotional and generative prompting strategies as composable LangGraph graphs, for any model.
+
+Importing this package loads neither LangGraph nor litellm nor a model: each name is imported on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emoagents.card import Card, load_card
+    from emoagents.context import Context
+    from emoagents.errors import EmoagentsError, RunError, UsageError
+    from emoagents.model.budget import Budget
+    from emoagents.model.ledger import Usage
+    from emoagents.model.retry import Retry
+    from emoagents.model.scripted import ScriptedModel
+    from emoagents.nodes.verify import Verdict
+    from emoagents.registry import strategy
+    from emoagents.result import Result
+    from emoagents.strategies.base import Strategy
+    from emoagents.strategies.emotion_prompt import EmotionPrompt
+    from emoagents.strategies.heart import Heart
+    from emoagents.strategies.plain import Plain
+    from emoagents.strategies.self_aggregation import SelfAggregation
+
+__all__ = [
+    "Budget",
+    "Card",
+    "Context",
+    "EmoagentsError",
+    "EmotionPrompt",
+    "Heart",
+    "Plain",
+    "Result",
+    "Retry",
+    "RunError",
+    "ScriptedModel",
+    "SelfAggregation",
+    "Strategy",
+    "Usage",
+    "UsageError",
+    "Verdict",
+    "load_card",
+    "strategy",
+]
+
+_HOMES = {
+    "Budget": "model.budget",
+    "Card": "card",
+    "Context": "context",
+    "EmoagentsError": "errors",
+    "EmotionPrompt": "strategies.emotion_prompt",
+    "Heart": "strategies.heart",
+    "Plain": "strategies.plain",
+    "Result": "result",
+    "Retry": "model.retry",
+    "RunError": "errors",
+    "ScriptedModel": "model.scripted",
+    "SelfAggregation": "strategies.self_aggregation",
+    "Strategy": "strategies.base",
+    "Usage": "model.ledger",
+    "UsageError": "errors",
+    "Verdict": "nodes.verify",
+    "load_card": "card",
+    "strategy": "registry",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'emoagents' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"emoagents.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

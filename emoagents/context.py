@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "resolve_context"]
 
+_REPLICAS = 64
+"""Repetitions that each level of nesting keeps apart."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
@@ -41,6 +44,7 @@ class Context:
         logprobs: ask for log-probabilities where the provider has them.
         stream: pass the answer's tokens on as they come (LangGraph's `messages` and `custom` modes).
         extra: parameters of one provider only, passed on as they are.
+        replica: which repetition of the same work this is: the same prompts, other samples.
 
     Raises:
         ParameterError: a value is out of its range.
@@ -64,6 +68,7 @@ class Context:
     logprobs: bool = False
     stream: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    replica: int = 0
     door: ModelDoor = field(init=False, repr=False, compare=False)
     """The model door of this account."""
 
@@ -80,9 +85,12 @@ class Context:
         """Return a copy with these changes and an account of its own."""
         return replace(self, **changes)
 
-    def nested(self) -> Context:
-        """Return a copy on the same account for a strategy inside another: its tokens are not the final answer's."""
-        inner = replace(self, stream=False)
+    def nested(self, replica: int = 0) -> Context:
+        """Return a copy on the same account for a strategy inside another.
+
+        Its tokens are not the final answer's, and each replica of it draws samples of its own.
+        """
+        inner = replace(self, stream=False, replica=self.replica * _REPLICAS + replica)
         object.__setattr__(inner, "door", self.door)
         return inner
 

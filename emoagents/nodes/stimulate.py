@@ -1,0 +1,38 @@
+"""Stimulate: add an emotional stimulus to the prompt (EmotionPrompt, arXiv 2307.11760)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from emoagents.card import Placement
+from emoagents.model.request import Message
+from emoagents.state import text_of, with_text
+
+__all__ = ["PlacementName", "place"]
+
+PlacementName: TypeAlias = Literal["end", "after_instruction"]
+
+_INSTRUCTION_ENDS = re.compile(r"\n[ \t]*\n|\n(?=[ \t]*(?:input|question|text|sentence|passage)s?[ \t]*\d*[ \t]*:)", re.I)
+"""The instruction ends at the first empty line, or before the first line that names an input. The rule is ours:
+the papers' code has instruction and input as two values, a conversation has them in one text."""
+
+
+def place(prompt: Sequence[Message], text: str, where: PlacementName, placement: Placement) -> list[Message]:
+    """Return a copy of the prompt with a text added to its last user message.
+
+    Args:
+        prompt: the working copy; the conversation itself is never touched.
+        text: the stimulus.
+        where: "end" (after the whole prompt) or "after_instruction" (before the input; where the message has no
+            such boundary, all of it is instruction).
+        placement: the card's entry, with the separator.
+    """
+    messages = list(prompt)
+    at = max((i for i, m in enumerate(messages) if m["role"] == "user"), default=len(messages) - 1)
+    said = text_of(messages[at])
+    boundary = _INSTRUCTION_ENDS.search(said) if where == "after_instruction" else None
+    cut = boundary.start() if boundary else len(said)
+    messages[at] = with_text(messages[at], f"{said[:cut]}{placement.separator}{text}{said[cut:]}")
+    return messages

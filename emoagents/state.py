@@ -1,0 +1,118 @@
+"""What flows through a strategy's graph.
+
+In come `messages`, out come `messages` (with exactly one assistant message more) and `answer`. All other channels
+are private, so that the same strategy can stand twice in one graph and inside another.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeAlias, TypedDict
+
+from langchain_core.messages import AnyMessage, convert_to_openai_messages
+from langgraph.graph.message import add_messages
+
+from emoagents.errors import ParameterError
+from emoagents.model.request import Message
+
+__all__ = ["AnswerState", "Candidate", "Event", "Input", "Output", "StopReason", "Update", "question_of", "to_prompt"]
+
+Event: TypeAlias = dict[str, Any]
+"""One thing that happened: "event" (its kind), "node" (where), and what belongs to the kind. Plain JSON data."""
+
+Update: TypeAlias = dict[str, Any]
+"""What a step changes in the state."""
+
+StopReason: TypeAlias = str
+"""Why a run stopped: "complete", "verified", "rounds", "budget" or "crisis"."""
+
+
+class Input(TypedDict):
+    """What a strategy's graph takes: the state of LangGraph's own MessagesState."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+
+
+class Output(TypedDict, total=False):
+    """What a strategy's graph gives."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+    answer: str
+
+
+class Verdict(TypedDict, total=False):
+    """A verifier's word on one candidate. `ok` None: it could not be judged, or nobody judged it."""
+
+    ok: bool | None
+    score: float | None
+    reason: str
+
+
+class Candidate(TypedDict, total=False):
+    """One possible answer with where it comes from. Plain data, as checkpoints need it."""
+
+    index: int
+    round: int
+    text: str
+    emotion: str | None
+    stimulus: str | None
+    verdict: Verdict
+    finish_reason: str
+
+
+class AnswerState(TypedDict, total=False):
+    """The whole state: public channels, then private ones."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+    answer: str
+    prompt: list[Message] | None
+    candidates: list[Candidate] | None
+    trace: Annotated[list[Event], operator.add]
+    stopped_by: StopReason | None
+    verified: bool | None
+    round: int | None
+    plan: list[dict[str, Any]] | None
+
+
+def to_prompt(messages: Sequence[AnyMessage]) -> list[Message]:
+    """Return the working copy that is sent to the model: the conversation in OpenAI's format.
+
+    Raises:
+        ParameterError: there is nothing to answer.
+    """
+    converted = convert_to_openai_messages(list(messages))
+    prompt: list[Message] = converted if isinstance(converted, list) else [converted]
+    if not prompt or not any(_has_content(m) for m in prompt):
+        raise ParameterError("the prompt is empty: give a text or at least one message with content")
+    return prompt
+
+
+def _has_content(message: Mapping[str, Any]) -> bool:
+    content = message.get("content")
+    return bool(content.strip() if isinstance(content, str) else content) or bool(message.get("tool_calls"))
+
+
+def question_of(prompt: Sequence[Message]) -> str:
+    """Return the text of the last user message: what the answer answers."""
+    for message in reversed(prompt):
+        if message["role"] == "user":
+            return text_of(message)
+    return text_of(prompt[-1]) if prompt else ""
+
+
+def text_of(message: Message) -> str:
+    """Return a message's text without its pictures and other parts."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    return "\n".join(part.get("text", "") for part in content or [] if isinstance(part, Mapping))
+
+
+def with_text(message: Message, text: str) -> Message:
+    """Return a copy of a message with its text replaced and its other parts kept."""
+    content = message.get("content")
+    if isinstance(content, str) or content is None:
+        return {**message, "content": text}
+    others = [part for part in content if not (isinstance(part, Mapping) and part.get("type") == "text")]
+    return {**message, "content": [{"type": "text", "text": text}, *others]}

@@ -1,0 +1,238 @@
+"""What a node is made of: an async function with a state and a `Run`, usable from sync and async graphs alike."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeAlias, cast
+
+from langchain_core.messages import AIMessageChunk
+from langchain_core.runnables import Runnable, RunnableLambda
+from langgraph.config import get_config, get_stream_writer
+from langgraph.func import task
+from langgraph.graph.message import push_message
+from langgraph.runtime import get_runtime
+from langgraph.types import Overwrite
+from pydantic import BaseModel
+
+from emoagents.context import Context, resolve_context
+from emoagents.errors import RunError
+from emoagents.model.door import Samples
+from emoagents.model.loop import run_sync
+from emoagents.model.request import Completion, Message, OnToken, Request
+from emoagents.model.structured import parsed
+from emoagents.state import AnswerState, Event, Update
+
+__all__ = ["Run", "StepFunction", "step"]
+
+StepFunction: TypeAlias = Callable[[AnswerState, "Run"], Awaitable[Update]]
+
+_PRIVATE = tuple(k for k in AnswerState.__annotations__ if k not in ("messages", "answer"))
+_REPLICA = 10_000
+"""Sample indices that one repetition of the same work has to itself."""
+_SYNC_GRAPH: contextvars.ContextVar[bool] = contextvars.ContextVar("emoagents_sync_graph", default=False)
+
+
+def step(function: StepFunction, *, first: bool = False) -> Runnable[Any, Any]:
+    """Make a LangGraph node of a step.
+
+    The first step of a graph clears the private channels, which a checkpointer would else carry over from the
+    previous turn of the conversation.
+    """
+
+    async def body(state: AnswerState) -> Update:
+        if first:
+            state = {"messages": state["messages"]}
+        run = Run.here()
+        update = await function(state, run)
+        if first:
+            return {**dict.fromkeys(_PRIVATE), **update, "trace": Overwrite(run.trace)}
+        return {**update, "trace": run.trace}
+
+    async def in_async_graph(state: AnswerState) -> Update:
+        token = _SYNC_GRAPH.set(False)
+        try:
+            return await body(state)
+        finally:
+            _SYNC_GRAPH.reset(token)
+
+    def in_sync_graph(state: AnswerState) -> Update:
+        token = _SYNC_GRAPH.set(True)
+        try:
+            return run_sync(lambda: body(state))
+        finally:
+            _SYNC_GRAPH.reset(token)
+
+    return RunnableLambda(in_sync_graph, afunc=in_async_graph, name=function.__name__)
+
+
+@dataclass(slots=True)
+class Run:
+    """What a step has at hand: the context, its own name, and the trace it writes to.
+
+    Attributes:
+        context: the model and all that belongs to the run.
+        node: the step's place, as "think/attempt/sample".
+        trace: what happened in this step so far.
+    """
+
+    context: Context
+    node: str
+    trace: list[Event]
+
+    @classmethod
+    def here(cls) -> Run:
+        """Return the Run of the LangGraph node that is running."""
+        given = get_runtime().context
+        context = resolve_context(given) if given is not None else Context()
+        return cls(context, _place(), [])
+
+    def emit(self, event: str, **data: Any) -> None:
+        """Tell who is watching (LangGraph's `custom` stream) and write to the trace."""
+        entry = {"event": event, "node": self.node, **data}
+        self.trace.append(entry)
+        get_stream_writer()(entry)
+
+    async def ask(
+        self,
+        prompt: Sequence[Message],
+        indices: Sequence[int] = (0,),
+        *,
+        temperature: float | None = None,
+        response_format: type[BaseModel] | None = None,
+        message_id: str | None = None,
+    ) -> Samples:
+        """Ask the context's model for samples of one prompt.
+
+        Args:
+            prompt: messages in OpenAI's format.
+            indices: which samples of it.
+            temperature: the strategy's own, used where the context has none.
+            response_format: what the answer must fit.
+            message_id: id of the message that this answer will be, if its tokens may be shown as they come.
+
+        Raises:
+            UsageError: the caller's mistake; failures of the model are in the samples' `errors`.
+        """
+        c = self.context
+        indices = [i + c.replica * _REPLICA for i in indices]
+        request = Request(
+            messages=list(prompt),
+            temperature=c.temperature if c.temperature is not None else temperature,
+            top_p=c.top_p,
+            max_tokens=c.max_tokens,
+            stop=c.stop,
+            seed=c.seed,
+            response_format=response_format,
+            tools=c.tools,
+            tool_choice=c.tool_choice,
+            logprobs=c.logprobs,
+            extra=c.extra,
+        )
+        on_token = self._token_sink(message_id) if c.stream else None
+        groups = await c.door.groups(indices) if len(indices) > 1 else [list(indices)]
+        parts = await asyncio.gather(*(self._durable(request, group, on_token) for group in groups))
+        samples = Samples(
+            completions=[x for p in parts for x in p.completions], errors=[e for p in parts for e in p.errors]
+        )
+        self._log_call(request, samples)
+        return samples
+
+    async def ask_one(self, prompt: Sequence[Message], **options: Any) -> Completion:
+        """Ask for one sample.
+
+        Raises:
+            RunError: the model did not answer.
+            UsageError: the caller's mistake.
+        """
+        return (await self.ask(prompt, **options)).require()[0]
+
+    def _log_call(self, request: Request, samples: Samples) -> None:
+        answers = [{"index": c.index, "text": c.text, "cached": c.cached} for c in samples.completions]
+        failures = [str(e) for e in samples.errors]
+        self.emit("call", model=self.context.door.name, prompt=list(request.messages), answers=answers, errors=failures)
+
+    async def _durable(self, request: Request, indices: list[int], on_token: OnToken | None) -> Samples:
+        """Ask through a LangGraph task where a checkpointer may be listening: a finished call outlives the process."""
+        if "thread_id" not in get_config().get("configurable", {}):
+            return await self._sample(request, indices, on_token)
+        asked: list[Samples] = []
+
+        async def call() -> dict[str, Any]:
+            asked.append(await self._sample(request, indices, on_token))
+            return _as_data(asked[0])
+
+        stored = await _as_task(call, _fingerprint(request, indices))
+        if asked:
+            return asked[0]
+        if stored["errors"]:  # the finished part of a call that had failed: ask again for the whole
+            return await self._sample(request, indices, on_token)
+        self.context.door.ledger.cached(self.node, len(indices))
+        return _from_data(stored, request)
+
+    async def _sample(self, request: Request, indices: list[int], on_token: OnToken | None) -> Samples:
+        loop, here = asyncio.get_running_loop(), contextvars.copy_context()
+
+        def on_event(event: Any) -> None:
+            loop.call_soon_threadsafe(lambda: self._tell({**event, "node": self.node}), context=here)
+
+        return await self.context.door.sample(
+            request, indices, node=self.node, on_token=on_token, on_event=on_event
+        )
+
+    def _tell(self, event: Event) -> None:
+        get_stream_writer()(event)
+
+    def _token_sink(self, message_id: str | None) -> OnToken:
+        loop, here = asyncio.get_running_loop(), contextvars.copy_context()
+        node = self.node
+
+        def show(text: str) -> None:
+            get_stream_writer()({"event": "token", "node": node, "text": text, "final": message_id is not None})
+            if message_id is not None:
+                push_message(AIMessageChunk(content=text, id=message_id), state_key=None)  # type: ignore[arg-type]
+
+        return lambda text: cast(None, loop.call_soon_threadsafe(show, text, context=here))
+
+
+def _place() -> str:
+    """Return the node's place in the graphs around it, without LangGraph's task ids and counters."""
+    namespace = str(get_config()["metadata"].get("langgraph_checkpoint_ns", ""))
+    names = (part.partition(":")[0] for part in namespace.split("|"))
+    return "/".join(name for name in names if name and not name.isdigit())
+
+
+def _fingerprint(request: Request, indices: Sequence[int]) -> str:
+    """Name a call by what it asks, so that a resumed run never takes another call's answer for it."""
+    whole = json.dumps([list(request.messages), request.temperature, request.seed, list(indices)], default=str)
+    return f"call-{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
+
+
+async def _as_task(call: Callable[[], Awaitable[dict[str, Any]]], name: str) -> dict[str, Any]:
+    if _SYNC_GRAPH.get():
+        future = task(lambda: run_sync(lambda: cast(Any, call())), name=name)()
+        return await asyncio.wrap_future(cast(Any, future))
+
+    async def body() -> dict[str, Any]:
+        return await call()
+
+    return await task(body, name=name)()
+
+
+def _as_data(samples: Samples) -> dict[str, Any]:
+    return {
+        "completions": [{**asdict(replace(c, parsed=None))} for c in samples.completions],
+        "errors": [str(e) for e in samples.errors],
+    }
+
+
+def _from_data(stored: dict[str, Any], request: Request) -> Samples:
+    completions = [Completion(**{**c, "cached": True}) for c in stored["completions"]]
+    if request.response_format is not None:
+        completions = [parsed(c, request.response_format) for c in completions]
+    return Samples(completions=completions)
+
