@@ -55,19 +55,20 @@ _LISTS = ("stimuli", "variations")  # merged by id; the only names that `replace
 # --- templates -------------------------------------------------------------------------------------------------
 
 
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_NEVER = "".join(rf"|(?P<{group}>(?!))" for group in ("named", "escaped", "invalid"))
+
+
 class _Template(string.Template):
     """`{{name}}` and nothing else; `$` and single braces are plain text."""
 
-    # string.Template compiles this when the class is made; (?!) never matches, yet the groups have to exist.
-    pattern = (
-        r"\{\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)\}\}|(?P<named>(?!))|(?P<escaped>(?!))|(?P<invalid>(?!))"  # type: ignore[assignment]
-    )
+    # string.Template compiles this when the class is made; it wants all four groups, even those that never match.
+    pattern = rf"\{{\{{(?P<braced>{_NAME})\}}\}}{_NEVER}"  # type: ignore[assignment]
     flags = re.NOFLAG  # the parent ignores case, which lets letters such as the Kelvin sign in
 
 
-_NEARLY = re.compile(
-    r"\{\{(?![A-Za-z_][A-Za-z0-9_]*\}\})\s*[A-Za-z_][^{}]*\}\}"
-)  # {{ x }}, {{x.y}}, {{x|upper}}
+# What was meant as a place and is none: {{ x }}, {{x.y}}, {{x|upper}}.
+_NEARLY = re.compile(rf"\{{\{{(?!{_NAME}\}}\}})\s*[A-Za-z_][^{{}}]*\}}\}}")
 
 
 def _places(text: str) -> list[str]:
@@ -498,6 +499,8 @@ def _reason(error: ErrorDetails) -> str:
         return _unknown_key(error["loc"])
     if kind == "string_too_short":
         return "must not be empty"
+    if kind == "string_unicode":
+        return "is not valid Unicode text"
     if kind == "literal_error":
         return f"must be {error['ctx']['expected']}, not {given!r}"
     if kind in _WANTED:

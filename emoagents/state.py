@@ -16,7 +16,7 @@ from langgraph.graph.message import add_messages
 from emoagents.errors import ParameterError
 from emoagents.model.request import Message
 
-__all__ = ["AnswerState", "Candidate", "Event", "Input", "Output", "StopReason", "Update", "question_of", "to_prompt"]
+__all__ = ["AnswerState", "Candidate", "Event", "Input", "Output", "StopReason", "Update", "question_of", "to_prompt", "with_question"]
 
 Event: TypeAlias = dict[str, Any]
 """One thing that happened: "event" (its kind), "node" (where), and what belongs to the kind. Plain JSON data."""
@@ -41,12 +41,13 @@ class Output(TypedDict, total=False):
     answer: str
 
 
-class Verdict(TypedDict, total=False):
-    """A verifier's word on one candidate. `ok` None: it could not be judged, or nobody judged it."""
+class Judged(TypedDict):
+    """A verdict (nodes/verify.py) as plain data. `ok` None: it could not be judged, or nobody judged it."""
 
     ok: bool | None
     score: float | None
     reason: str
+    error: bool
 
 
 class Candidate(TypedDict, total=False):
@@ -55,9 +56,10 @@ class Candidate(TypedDict, total=False):
     index: int
     round: int
     text: str
-    emotion: str | None
-    stimulus: str | None
-    verdict: Verdict
+    emotion: str
+    stimulus: str
+    feedback: str
+    verdict: Judged
     finish_reason: str
 
 
@@ -95,10 +97,17 @@ def _has_content(message: Mapping[str, Any]) -> bool:
 
 def question_of(prompt: Sequence[Message]) -> str:
     """Return the text of the last user message: what the answer answers."""
-    for message in reversed(prompt):
-        if message["role"] == "user":
-            return text_of(message)
-    return text_of(prompt[-1]) if prompt else ""
+    return text_of(prompt[_question_index(prompt)])
+
+
+def with_question(prompt: Sequence[Message], text: str) -> list[Message]:
+    """Return a copy of the prompt with another text in its last user message."""
+    at = _question_index(prompt)
+    return [*prompt[:at], with_text(prompt[at], text), *prompt[at + 1 :]]
+
+
+def _question_index(prompt: Sequence[Message]) -> int:
+    return max((i for i, m in enumerate(prompt) if m["role"] == "user"), default=len(prompt) - 1)
 
 
 def text_of(message: Message) -> str:

@@ -119,7 +119,8 @@ class Run:
             UsageError: the caller's mistake; failures of the model are in the samples' `errors`.
         """
         c = self.context
-        indices = [i + c.replica * _REPLICA for i in indices]
+        base = c.replica * _REPLICA
+        indices = [base + i for i in indices]
         request = Request(
             messages=list(prompt),
             temperature=c.temperature if c.temperature is not None else temperature,
@@ -136,9 +137,8 @@ class Run:
         on_token = self._token_sink(message_id) if c.stream else None
         groups = await c.door.groups(indices) if len(indices) > 1 else [list(indices)]
         parts = await asyncio.gather(*(self._durable(request, group, on_token) for group in groups))
-        samples = Samples(
-            completions=[x for p in parts for x in p.completions], errors=[e for p in parts for e in p.errors]
-        )
+        completions = [replace(x, index=x.index - base) for p in parts for x in p.completions]
+        samples = Samples(completions=completions, errors=[e for p in parts for e in p.errors])
         self._log_call(request, samples)
         return samples
 

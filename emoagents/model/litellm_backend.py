@@ -20,6 +20,8 @@ __all__ = ["LitellmBackend", "load_litellm"]
 _IMPORTING = threading.Lock()
 _MOST_CHOICES = 8
 """Providers that honour `n` differ in how far (Gemini stops at 8)."""
+_SHORTEST_SECRET = 6
+"""Characters; shorter "keys" are placeholders, and replacing them would garble the text."""
 _NOT_SENT = ("ClientConnectorError", "ClientConnectorDNSError", "ConnectError", "ConnectionRefusedError", "gaierror")
 
 
@@ -225,8 +227,8 @@ class LitellmBackend:
 
 def redact(text: str, *secrets: str | None) -> str:
     """Return the text without these secrets, without any key of the environment, and without what looks like one."""
-    known = [v for k, v in os.environ.items() if k.endswith(("_API_KEY", "_TOKEN", "_SECRET")) and len(v) >= 6]
-    for secret in filter(None, [*secrets, *known]):
+    known = [v for k, v in os.environ.items() if k.endswith(("_API_KEY", "_TOKEN", "_SECRET"))]
+    for secret in (s for s in (*secrets, *known) if s and len(s) >= _SHORTEST_SECRET):
         text = text.replace(secret, "***")
     return re.sub(r"\b(sk|pk|key)-[\w*-]{4,}|(?<=Bearer )\S+", "***", text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 from emoagents.errors import ModelConfigError
@@ -40,7 +41,7 @@ async def open_backend(
     if provider == "scripted":
         from emoagents.model.scripted import ScriptedModel
 
-        return ScriptedModel.from_file(rest)
+        return await asyncio.to_thread(ScriptedModel.from_file, rest)
     from emoagents.model.litellm_backend import LitellmBackend
 
     return await LitellmBackend.open(model, api_key=api_key, api_base=api_base)

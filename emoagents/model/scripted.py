@@ -1,4 +1,4 @@
-"""A fake model that answers from a script: for tests of what is built on emoagents, without key or network."""
+"""A fake model that answers from a script: for tests of agents, without key or network."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ class ScriptedModel:
 
     Args:
         answers: a list, served in order, n answers to a request for n choices; or a callable; or a mapping
-            from regex to one answer, a list served in order, or a callable: the first regex found in the prompt's
-            whole text answers, so `{"": "yes"}` always says yes. An exception is raised by a call of its own:
-            a request for more choices gets those before it.
+            from regex to one answer, a list served in order, or a callable: the first regex found in the
+            prompt's whole text answers, so `{"": "yes"}` always says yes. An exception is raised by a call of
+            its own: a request for more choices gets those before it.
         faults: one for each physical call, until they are used up.
         name: the model's name in results and messages.
         latency: seconds before each answer or error.
@@ -137,8 +137,8 @@ class ScriptedModel:
     def from_file(cls, path: str | PathLike[str]) -> ScriptedModel:
         """Load a script from a JSON file: `{"answers": [...]}` or `{"rules": {regex: answer or list}}`.
 
-        Answers are texts or objects (said as JSON); `"faults"` may stand beside, `[429, 1.5]` being a 429 with
-        a Retry-After of 1.5 s. Two models of the same path and content share cached answers.
+        Answers are texts or objects (said as JSON); `"faults"` may stand beside, `[429, 1.5]` being a 429
+        with a Retry-After of 1.5 s. Two models of the same path and content share cached answers.
 
         Raises:
             ParameterError: the file can't be read or used; names the file and the reason.

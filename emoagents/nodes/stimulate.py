@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from emoagents.card import Placement
 from emoagents.model.request import Message
-from emoagents.state import text_of, with_text
+from emoagents.state import question_of, with_question
 
 __all__ = ["PlacementName", "place"]
 
@@ -29,10 +29,7 @@ def place(prompt: Sequence[Message], text: str, where: PlacementName, placement:
             such boundary, all of it is instruction).
         placement: the card's entry, with the separator.
     """
-    messages = list(prompt)
-    at = max((i for i, m in enumerate(messages) if m["role"] == "user"), default=len(messages) - 1)
-    said = text_of(messages[at])
+    said = question_of(prompt)
     boundary = _INSTRUCTION_ENDS.search(said) if where == "after_instruction" else None
     cut = boundary.start() if boundary else len(said)
-    messages[at] = with_text(messages[at], f"{said[:cut]}{placement.separator}{text}{said[cut:]}")
-    return messages
+    return with_question(prompt, f"{said[:cut]}{placement.separator}{text}{said[cut:]}")

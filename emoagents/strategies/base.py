@@ -209,6 +209,11 @@ class Wiring:
         self._last = node
         return node
 
+    def beside(self, name: str, function: StepFunction) -> str:
+        """Add a step that stands on no line yet; lead to it with the builder's own edges."""
+        self.builder.add_node(name, step(function))
+        return name
+
     def end(self) -> None:
         """Lead from the last step to the end."""
         self.builder.add_edge(self._last, END)

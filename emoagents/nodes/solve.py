@@ -1,0 +1,100 @@
+"""Solve: get candidates for a prompt, from the model itself or from a nested strategy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from emoagents.errors import BudgetExceeded, NoAnswerError, RunError
+from emoagents.model.request import Message
+from emoagents.state import Candidate
+from emoagents.step import Run
+
+if TYPE_CHECKING:
+    from emoagents.strategies.base import Strategy
+
+__all__ = ["Solved", "gather_solved", "solve"]
+
+
+@dataclass(slots=True)
+class Solved:
+    """Candidates that came, in order of index, and the errors of those that did not."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    errors: list[RunError] = field(default_factory=list)
+
+    def require(self) -> list[Candidate]:
+        """Return the candidates.
+
+        Raises:
+            BudgetExceeded: there is none because the budget ended.
+            NoAnswerError: every one failed.
+        """
+        if self.candidates:
+            return self.candidates
+        for error in self.errors:
+            if isinstance(error, BudgetExceeded):
+                raise error
+        raise NoAnswerError(f"every candidate failed; the last: {self.errors[-1]}", self.errors)
+
+    @property
+    def out_of_budget(self) -> bool:
+        """Whether the budget stopped some of the candidates."""
+        return any(isinstance(error, BudgetExceeded) for error in self.errors)
+
+
+async def solve(
+    run: Run,
+    prompt: Sequence[Message],
+    indices: Sequence[int],
+    *,
+    solver: Strategy | None = None,
+    temperature: float | None = None,
+) -> Solved:
+    """Return candidates of these indices for one prompt; each is told of (`candidate`, `failure`) as it comes."""
+    if solver is None:
+        groups = await run.context.door.groups(indices)
+        works = [_ask(run, prompt, group, temperature) for group in groups]
+    else:
+        works = [_nest(run, prompt, index, solver) for index in indices]
+    return await gather_solved(works)
+
+
+async def gather_solved(works: Sequence[asyncio.Future[Solved] | object]) -> Solved:
+    """Await several solvings side by side and put them in order of index."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work) for work in works]  # type: ignore[arg-type]
+    parts: list[Solved] = [task.result() for task in tasks]
+    candidates = sorted((c for p in parts for c in p.candidates), key=lambda c: c["index"])
+    return Solved(candidates, [e for p in parts for e in p.errors])
+
+
+async def _ask(run: Run, prompt: Sequence[Message], indices: list[int], temperature: float | None) -> Solved:
+    samples = await run.ask(prompt, indices, temperature=temperature)
+    found: list[Candidate] = [
+        {"index": c.index, "text": c.text, "finish_reason": c.finish_reason} for c in samples.completions
+    ]
+    return _told(run, Solved(found, list(samples.errors)))
+
+
+async def _nest(run: Run, prompt: Sequence[Message], index: int, solver: Strategy) -> Solved:
+    try:
+        state = await solver.graph.ainvoke(
+            {"messages": list(prompt)},
+            context=run.context.nested(index),
+            output_keys=["answer", "trace", "stopped_by"],
+        )
+    except RunError as error:
+        return _told(run, Solved(errors=[error]))
+    run.trace.extend(state["trace"])
+    return _told(run, Solved([{"index": index, "text": state["answer"], "finish_reason": state["stopped_by"]}]))
+
+
+def _told(run: Run, solved: Solved) -> Solved:
+    for candidate in solved.candidates:
+        run.emit("candidate", index=candidate["index"], text=candidate["text"])
+    for error in solved.errors:
+        run.emit("failure", error=str(error))
+    return solved
