@@ -157,14 +157,10 @@ class NoAnswerError(RunError):
     """
 
     def __init__(self, message: str, causes: Sequence[EmoagentsError] = ()) -> None:
-        last = causes[-1] if causes else None
-        super().__init__(
-            message,
-            model=last and last.model,
-            status=last and last.status,
-            retry_after=last and last.retry_after,
-        )
         self.causes = tuple(causes)
+        super().__init__(message)
+        if causes:
+            self.model, self.status, self.retry_after = causes[-1].model, causes[-1].status, causes[-1].retry_after
 
 
 class UnparsedError(RunError):

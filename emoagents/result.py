@@ -32,7 +32,7 @@ class Result:
     model: str
     stopped_by: StopReason
     verified: bool | None = None
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     usage_by_node: Mapping[str, Usage] = field(default_factory=dict)
     trace: list[Event] = field(default_factory=list)
     tool_calls: list[dict[str, Any]] = field(default_factory=list)

@@ -16,7 +16,18 @@ from langgraph.graph.message import add_messages
 from emoagents.errors import ParameterError
 from emoagents.model.request import Message
 
-__all__ = ["AnswerState", "Candidate", "Event", "Input", "Output", "StopReason", "Update", "question_of", "to_prompt", "with_question"]
+__all__ = [
+    "AnswerState",
+    "Candidate",
+    "Event",
+    "Input",
+    "Output",
+    "StopReason",
+    "Update",
+    "question_of",
+    "to_prompt",
+    "with_question",
+]
 
 Event: TypeAlias = dict[str, Any]
 """One thing that happened: "event" (its kind), "node" (where), and what belongs to the kind. Plain JSON data."""

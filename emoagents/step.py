@@ -6,7 +6,8 @@ import asyncio
 import contextvars
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias, cast
 
@@ -20,12 +21,12 @@ from langgraph.types import Overwrite
 from pydantic import BaseModel
 
 from emoagents.context import Context, resolve_context
-from emoagents.errors import RunError
 from emoagents.model.door import Samples
 from emoagents.model.loop import run_sync
 from emoagents.model.request import Completion, Message, OnToken, Request
 from emoagents.model.structured import parsed
 from emoagents.state import AnswerState, Event, Update
+from emoagents.together import together
 
 __all__ = ["Run", "StepFunction", "step"]
 
@@ -134,9 +135,9 @@ class Run:
             logprobs=c.logprobs,
             extra=c.extra,
         )
-        on_token = self._token_sink(message_id) if c.stream else None
+        on_token = self._token_sink(message_id, indices[0] - base) if c.stream else None
         groups = await c.door.groups(indices) if len(indices) > 1 else [list(indices)]
-        parts = await asyncio.gather(*(self._durable(request, group, on_token) for group in groups))
+        parts = await together(self._durable(request, group, on_token) for group in groups)
         completions = [replace(x, index=x.index - base) for p in parts for x in p.completions]
         samples = Samples(completions=completions, errors=[e for p in parts for e in p.errors])
         self._log_call(request, samples)
@@ -154,7 +155,13 @@ class Run:
     def _log_call(self, request: Request, samples: Samples) -> None:
         answers = [{"index": c.index, "text": c.text, "cached": c.cached} for c in samples.completions]
         failures = [str(e) for e in samples.errors]
-        self.emit("call", model=self.context.door.name, prompt=list(request.messages), answers=answers, errors=failures)
+        self.emit(
+            "call",
+            model=self.context.door.name,
+            prompt=list(request.messages),
+            answers=answers,
+            errors=failures,
+        )
 
     async def _durable(self, request: Request, indices: list[int], on_token: OnToken | None) -> Samples:
         """Ask through a LangGraph task where a checkpointer may be listening: a finished call outlives the process."""
@@ -180,21 +187,20 @@ class Run:
         def on_event(event: Any) -> None:
             loop.call_soon_threadsafe(lambda: self._tell({**event, "node": self.node}), context=here)
 
-        return await self.context.door.sample(
-            request, indices, node=self.node, on_token=on_token, on_event=on_event
-        )
+        return await self.context.door.sample(request, indices, node=self.node, on_token=on_token, on_event=on_event)
 
     def _tell(self, event: Event) -> None:
         get_stream_writer()(event)
 
-    def _token_sink(self, message_id: str | None) -> OnToken:
+    def _token_sink(self, message_id: str | None, index: int) -> OnToken:
         loop, here = asyncio.get_running_loop(), contextvars.copy_context()
         node = self.node
 
         def show(text: str) -> None:
-            get_stream_writer()({"event": "token", "node": node, "text": text, "final": message_id is not None})
-            if message_id is not None:
-                push_message(AIMessageChunk(content=text, id=message_id), state_key=None)  # type: ignore[arg-type]
+            final = message_id is not None
+            get_stream_writer()({"event": "token", "node": node, "index": index, "text": text, "final": final})
+            if final:
+                push_message(AIMessageChunk(content=text, id=message_id), state_key=None)
 
         return lambda text: cast(None, loop.call_soon_threadsafe(show, text, context=here))
 
@@ -212,15 +218,13 @@ def _fingerprint(request: Request, indices: Sequence[int]) -> str:
     return f"call-{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
 
 
-async def _as_task(call: Callable[[], Awaitable[dict[str, Any]]], name: str) -> dict[str, Any]:
+async def _as_task(call: Callable[[], Coroutine[Any, Any, dict[str, Any]]], name: str) -> dict[str, Any]:
+    as_task: Any = task(name=name)
     if _SYNC_GRAPH.get():
-        future = task(lambda: run_sync(lambda: cast(Any, call())), name=name)()
-        return await asyncio.wrap_future(cast(Any, future))
-
-    async def body() -> dict[str, Any]:
-        return await call()
-
-    return await task(body, name=name)()
+        in_thread: Future[dict[str, Any]] = as_task(lambda: run_sync(call))()
+        return await asyncio.wrap_future(in_thread)
+    stored: dict[str, Any] = await as_task(call)()
+    return stored
 
 
 def _as_data(samples: Samples) -> dict[str, Any]:
@@ -235,4 +239,3 @@ def _from_data(stored: dict[str, Any], request: Request) -> Samples:
     if request.response_format is not None:
         completions = [parsed(c, request.response_format) for c in completions]
     return Samples(completions=completions)
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -19,8 +18,19 @@ from emoagents.nodes.respond import conclude, new_message_id
 from emoagents.nodes.solve import gather_solved, solve
 from emoagents.state import Candidate, StopReason, Update, question_of, with_question
 from emoagents.step import Run
+from emoagents.together import together
 
-__all__ = ["Method", "aggregate", "best_so_far", "choose", "evolve", "judge_best", "shuffled", "synthesize", "vote"]
+__all__ = [
+    "Method",
+    "aggregate",
+    "best_so_far",
+    "choose",
+    "evolve",
+    "judge_best",
+    "shuffled",
+    "synthesize",
+    "vote",
+]
 
 Method: TypeAlias = Literal["synthesize", "vote", "choose", "judge"]
 """synthesize: GSA. vote: self-consistency. choose: universal self-consistency. judge: best of n by a judge."""
@@ -187,7 +197,7 @@ async def _scores(
 ) -> list[float | None]:
     question = question_of(prompt)
     prompts = [with_question(prompt, card.render("judge", question=question, candidate=c["text"])) for c in candidates]
-    asked = await asyncio.gather(*(run.ask(p, temperature=0.0, response_format=Score) for p in prompts))
+    asked = await together(run.ask(p, temperature=0.0, response_format=Score) for p in prompts)
     errors = [e for samples in asked for e in samples.errors]
     if len(errors) == len(candidates):
         raise errors[0]

@@ -17,7 +17,13 @@ parallel: all in every round, side by side. adaptive: the one that has repaired 
 
 
 def scheduled_emotions(
-    card: Card, schedule: Schedule, round_: int, *, emotion: str | None, bandit: EmotionBandit | None, seed: int | None
+    card: Card,
+    schedule: Schedule,
+    round_: int,
+    *,
+    emotion: str | None,
+    bandit: EmotionBandit | None,
+    seed: int | None,
 ) -> list[str]:
     """Return the emotions of a round (counted from 1): one, or all six in parallel."""
     emotions = card.emotions()

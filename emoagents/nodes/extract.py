@@ -13,7 +13,9 @@ Extract: TypeAlias = Literal["auto", "number", "choice", "last_line"] | Callable
 """How to read an answer: by a rule's name, or by a function that returns None where there is none to read."""
 
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\w)")
-_CHOICE = re.compile(r"\(([A-J])\)|(?:answer|option|choice)(?: is)?:?\s*\(?([A-J])\b|^\s*\(?([A-J])[).:]?\s*$", re.I | re.M)
+_CHOICE = re.compile(
+    r"\(([A-J])\)|(?:answer|option|choice)(?: is)?:?\s*\(?([A-J])\b|^\s*\(?([A-J])[).:]?\s*$", re.I | re.M
+)
 _MARKED = re.compile(r"\\boxed\{([^{}]+)\}|####\s*(.+)|\b(?:final )?answer(?: is)?\s*:?\s*\**\s*(.+)", re.I)
 _SHORT = 60
 """Characters up to which a whole reply counts as an answer."""
@@ -55,7 +57,7 @@ def last_number(text: str) -> str | None:
     found = _NUMBER.findall(text)
     if not found:
         return None
-    digits = found[-1].replace(",", "").lstrip("+")
+    digits = str(found[-1]).replace(",", "").lstrip("+")
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emoagents.errors import BudgetExceeded, NoAnswerError, RunError
 from emoagents.model.request import Message
 from emoagents.state import Candidate
 from emoagents.step import Run
+from emoagents.together import together
 
 if TYPE_CHECKING:
     from emoagents.strategies.base import Strategy
@@ -54,19 +54,15 @@ async def solve(
     temperature: float | None = None,
 ) -> Solved:
     """Return candidates of these indices for one prompt; each is told of (`candidate`, `failure`) as it comes."""
-    if solver is None:
-        groups = await run.context.door.groups(indices)
-        works = [_ask(run, prompt, group, temperature) for group in groups]
-    else:
-        works = [_nest(run, prompt, index, solver) for index in indices]
-    return await gather_solved(works)
+    if solver is not None:
+        return await gather_solved(_nest(run, prompt, index, solver) for index in indices)
+    groups = await run.context.door.groups(indices)
+    return await gather_solved(_ask(run, prompt, group, temperature) for group in groups)
 
 
-async def gather_solved(works: Sequence[asyncio.Future[Solved] | object]) -> Solved:
+async def gather_solved(works: Iterable[Coroutine[Any, Any, Solved]]) -> Solved:
     """Await several solvings side by side and put them in order of index."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(work) for work in works]  # type: ignore[arg-type]
-    parts: list[Solved] = [task.result() for task in tasks]
+    parts = await together(works)
     candidates = sorted((c for p in parts for c in p.candidates), key=lambda c: c["index"])
     return Solved(candidates, [e for p in parts for e in p.errors])
 

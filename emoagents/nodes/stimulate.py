@@ -14,7 +14,9 @@ __all__ = ["PlacementName", "place"]
 
 PlacementName: TypeAlias = Literal["end", "after_instruction"]
 
-_INSTRUCTION_ENDS = re.compile(r"\n[ \t]*\n|\n(?=[ \t]*(?:input|question|text|sentence|passage)s?[ \t]*\d*[ \t]*:)", re.I)
+_INSTRUCTION_ENDS = re.compile(
+    r"\n[ \t]*\n|\n(?=[ \t]*(?:input|question|text|sentence|passage)s?[ \t]*\d*[ \t]*:)", re.I
+)
 """The instruction ends at the first empty line, or before the first line that names an input. The rule is ours:
 the papers' code has instruction and input as two values, a conversation has them in one text."""
 

@@ -7,7 +7,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar, cast, dataclass_transform
 
 import pydantic
 from langchain_core.messages import AnyMessage, convert_to_openai_messages
@@ -33,10 +33,14 @@ CardSource: TypeAlias = Card | str | Path | None
 
 _RESULT_CHANNELS = ["messages", "answer", "trace", "stopped_by", "verified"]
 
-parameters = pydantic.dataclasses.dataclass(
-    frozen=True, config=pydantic.ConfigDict(arbitrary_types_allowed=True, extra="forbid")
-)
-"""Decorates a strategy's class: its fields are its parameters, typed, validated and then fixed."""
+_T = TypeVar("_T")
+_CONFIG = pydantic.ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+
+@dataclass_transform(frozen_default=True)
+def parameters(cls: type[_T]) -> type[_T]:
+    """Decorate a strategy's class: its fields are its parameters, typed, validated, and then fixed."""
+    return pydantic.dataclasses.dataclass(frozen=True, config=_CONFIG)(cls)  # type: ignore[return-value]
 
 
 class _Validating(ABCMeta):
@@ -131,9 +135,7 @@ class Strategy(metaclass=_Validating):
 
     # -- running -------------------------------------------------------------------------------------------------
 
-    def run(
-        self, messages: Messages, *, model: str | Backend | None = None, context: Context | None = None
-    ) -> Result:
+    def run(self, messages: Messages, *, model: str | Backend | None = None, context: Context | None = None) -> Result:
         """Answer, from code that is not async; works in notebooks too.
 
         Args:
@@ -145,7 +147,7 @@ class Strategy(metaclass=_Validating):
             UsageError: the caller's mistake.
             RunError: the run failed and there is no answer at all.
         """
-        return run_sync(lambda: cast(Any, self.arun(messages, model=model, context=context)))
+        return run_sync(lambda: self.arun(messages, model=model, context=context))
 
     async def arun(
         self, messages: Messages, *, model: str | Backend | None = None, context: Context | None = None
@@ -164,10 +166,14 @@ class Strategy(metaclass=_Validating):
         """
         account = _account(model, context).fresh(stream=True)
         state: dict[str, Any] = {}
-        modes: Any = ["custom", "values"]
-        async for namespace, mode, data in self.graph.astream(
-            _input(messages), context=account, stream_mode=modes, subgraphs=True, output_keys=_RESULT_CHANNELS
-        ):
+        stream: Any = self.graph.astream(
+            _input(messages),
+            context=account,
+            stream_mode=["custom", "values"],
+            subgraphs=True,
+            output_keys=_RESULT_CHANNELS,
+        )
+        async for namespace, mode, data in stream:
             if mode == "custom":
                 yield data
             elif not namespace:

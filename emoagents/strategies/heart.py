@@ -6,10 +6,10 @@ The paper's phrases, schedule and templates are not public: all of ours are ours
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from langgraph.graph import END
 from pydantic import Field
@@ -22,10 +22,11 @@ from emoagents.nodes.bandit import EmotionBandit, default_memory
 from emoagents.nodes.encourage import Schedule, scheduled_emotions, scheduled_phrase
 from emoagents.nodes.respond import conclude, prompt_of
 from emoagents.nodes.solve import Solved, solve
-from emoagents.nodes.verify import judged, make_verifier
+from emoagents.nodes.verify import Judge, judged, make_verifier
 from emoagents.state import AnswerState, Candidate, Update, question_of, with_question
 from emoagents.step import Run
 from emoagents.strategies.base import Answering, CardSource, Wiring, parameters, require_solver
+from emoagents.together import together
 
 __all__ = ["Heart"]
 
@@ -95,14 +96,12 @@ class Heart(Answering):
         most = self.samples + self.rounds * each
         unit = "calls" if self.solver is None else f"x ({self.solver.title})"
         if self.verifier is None:
-            return f"{most + 1} ({most} attempts + 1 synthesis)" if self.solver is None else f"{most} {unit} + 1 synthesis"
-        return f"{self.samples} to {most} {unit}" + (", each judged by one call more" if self._judges else "")
-
-    @property
-    def _judges(self) -> bool:
-        from emoagents.nodes.verify import Judge
-
-        return isinstance(self.verifier, Judge)
+            return (
+                f"{most + 1} ({most} attempts + 1 synthesis)" if self.solver is None else f"{most} {unit} + 1 synthesis"
+            )
+        return f"{self.samples} to {most} {unit}" + (
+            ", each judged by one call more" if isinstance(self.verifier, Judge) else ""
+        )
 
     @property
     def _card(self) -> Card:
@@ -170,12 +169,19 @@ class Heart(Answering):
         first = round_ * self.samples
         solved = await solve(run, asked, range(first, first + self.samples), solver=self.solver)
         question = question_of(prompt)
-        verdicts = await asyncio.gather(
-            *(judged(run, self._card, self.verifier, question, c["text"]) for c in solved.candidates)
+        verdicts = await together(
+            judged(run, self._card, self.verifier, question, c["text"]) for c in solved.candidates
         )
         for i, (candidate, verdict) in enumerate(zip(solved.candidates, verdicts, strict=True)):
-            candidate.update(index=position * self.samples + i, round=round_, verdict=asdict(verdict), **branch)
-            run.emit("verdict", round=round_, emotion=branch.get("emotion"), text=candidate["text"], **asdict(verdict))
+            numbered = {"index": position * self.samples + i, "round": round_, "verdict": asdict(verdict)}
+            candidate.update(cast(Candidate, {**numbered, **branch}))
+            run.emit(
+                "verdict",
+                round=round_,
+                emotion=branch.get("emotion"),
+                text=candidate["text"],
+                **asdict(verdict),
+            )
         return solved
 
     def _asked(self, prompt: Sequence[Message], earlier: Sequence[Candidate], branch: dict[str, Any]) -> list[Message]:
@@ -191,7 +197,10 @@ class Heart(Answering):
         turns = [
             turn
             for candidate, reply in zip(said, feedback, strict=True)
-            for turn in ({"role": "assistant", "content": candidate["text"]}, {"role": "user", "content": reply})
+            for turn in (
+                {"role": "assistant", "content": candidate["text"]},
+                {"role": "user", "content": reply},
+            )
         ]
         return [*prompt, *turns]
 
@@ -265,7 +274,7 @@ def _rank(candidate: Candidate) -> tuple[int, float, int]:
     return (0 if verdict["ok"] is False else 1, verdict.get("score") or 0.0, candidate["round"])
 
 
-async def _cancelled(tasks: set[asyncio.Future[Solved]]) -> None:
+async def _cancelled(tasks: Iterable[asyncio.Future[Solved]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

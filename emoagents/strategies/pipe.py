@@ -54,7 +54,7 @@ def pipe(left: Strategy, right: object) -> Strategy:
             f"{left.title} answers, so nothing can follow it in {left.title} | {right.title}; "
             "strategies that answer do not pipe, they nest, as in Heart(solver=SelfAggregation())"
         )
-    return Pipe(parts=(*_parts(left), *_parts(right)))
+    return Pipe((*_parts(left), *_parts(right)))
 
 
 def _parts(strategy: Strategy) -> tuple[Strategy, ...]:

@@ -91,7 +91,11 @@ class SelfAggregation(Answering):
     async def _sample(self, state: AnswerState, run: Run) -> Update:
         prompt = prompt_of(state)
         solved = await self._solve(run, prompt)
-        return {"prompt": prompt, "candidates": solved.require(), "stopped_by": "budget" if solved.out_of_budget else None}
+        return {
+            "prompt": prompt,
+            "candidates": solved.require(),
+            "stopped_by": "budget" if solved.out_of_budget else None,
+        }
 
     async def _solve(self, run: Run, prompt: list[Message]) -> Solved:
         solver: Strategy | None = self.solver
@@ -107,7 +111,13 @@ class SelfAggregation(Answering):
         candidates = state.get("candidates") or []
         for loop in range(self.loops - 1):
             candidates = await evolve(
-                run, self._card, prompt_of(state), candidates, k=self.k or self.samples, loop=loop, temperature=self.temperature
+                run,
+                self._card,
+                prompt_of(state),
+                candidates,
+                k=self.k or self.samples,
+                loop=loop,
+                temperature=self.temperature,
             )
         return {"candidates": candidates}
 
@@ -118,4 +128,3 @@ class SelfAggregation(Answering):
         if self.order == "shuffled":
             candidates = shuffled(candidates, run.context.seed)
         return await aggregate(run, self._card, prompt_of(state), candidates, self.method, extract=self.extract)
-
