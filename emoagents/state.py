@@ -126,7 +126,7 @@ def text_of(message: Message) -> str:
     content = message.get("content")
     if isinstance(content, str):
         return content
-    return "\n".join(part.get("text", "") for part in content or [] if isinstance(part, Mapping))
+    return "\n".join(part["text"] for part in content or [] if _is_text(part))
 
 
 def with_text(message: Message, text: str) -> Message:
@@ -134,5 +134,9 @@ def with_text(message: Message, text: str) -> Message:
     content = message.get("content")
     if isinstance(content, str) or content is None:
         return {**message, "content": text}
-    others = [part for part in content if not (isinstance(part, Mapping) and part.get("type") == "text")]
+    others = [part for part in content if not _is_text(part)]
     return {**message, "content": [{"type": "text", "text": text}, *others]}
+
+
+def _is_text(part: object) -> bool:
+    return isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str)

@@ -7,7 +7,7 @@ import contextvars
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias, cast
 
@@ -16,6 +16,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from langgraph.config import get_config, get_stream_writer
 from langgraph.func import task
 from langgraph.graph.message import push_message
+from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import get_runtime
 from langgraph.types import Overwrite
 from pydantic import BaseModel
@@ -152,6 +153,15 @@ class Run:
         """
         return (await self.ask(prompt, **options)).require()[0]
 
+    async def nest(self, graph: CompiledStateGraph[Any, Any, Any, Any], prompt: Sequence[Message], index: int) -> Any:
+        """Run another strategy's graph on a prompt, as the index-th of its kind, and return its answer and trace."""
+        given = {"messages": list(prompt)}
+        context, keys = self.context.nested(index), ["answer", "trace", "stopped_by"]
+        if _SYNC_GRAPH.get() and _checkpointed():
+            # a checkpointer of a synchronous graph may have no async methods, and the nested graph inherits it
+            return await _in_own_thread(lambda: graph.invoke(given, context=context, output_keys=keys))
+        return await graph.ainvoke(given, context=context, output_keys=keys)
+
     def _log_call(self, request: Request, samples: Samples) -> None:
         answers = [{"index": c.index, "text": c.text, "cached": c.cached} for c in samples.completions]
         failures = [str(e) for e in samples.errors]
@@ -165,7 +175,7 @@ class Run:
 
     async def _durable(self, request: Request, indices: list[int], on_token: OnToken | None) -> Samples:
         """Ask through a LangGraph task where a checkpointer may be listening: a finished call outlives the process."""
-        if "thread_id" not in get_config().get("configurable", {}):
+        if not _checkpointed():
             return await self._sample(request, indices, on_token)
         asked: list[Samples] = []
 
@@ -210,6 +220,20 @@ def _place() -> str:
     namespace = str(get_config()["metadata"].get("langgraph_checkpoint_ns", ""))
     names = (part.partition(":")[0] for part in namespace.split("|"))
     return "/".join(name for name in names if name and not name.isdigit())
+
+
+def _checkpointed() -> bool:
+    """Return whether a checkpointer may be listening: it needs a thread's id."""
+    return "thread_id" in get_config().get("configurable", {})
+
+
+async def _in_own_thread(work: Callable[[], Any]) -> Any:
+    """Await blocking work in a new thread: in a shared pool, nested runs could wait for each other's places."""
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="emoagents-nested")
+    try:
+        return await asyncio.wrap_future(pool.submit(contextvars.copy_context().run, work))
+    finally:
+        pool.shutdown(wait=False)
 
 
 def _fingerprint(request: Request, indices: Sequence[int]) -> str:

@@ -77,11 +77,7 @@ async def _ask(run: Run, prompt: Sequence[Message], indices: list[int], temperat
 
 async def _nest(run: Run, prompt: Sequence[Message], index: int, solver: Strategy) -> Solved:
     try:
-        state = await solver.graph.ainvoke(
-            {"messages": list(prompt)},
-            context=run.context.nested(index),
-            output_keys=["answer", "trace", "stopped_by"],
-        )
+        state = await run.nest(solver.graph, prompt, index)
     except RunError as error:
         return _told(run, Solved(errors=[error]))
     run.trace.extend(state["trace"])

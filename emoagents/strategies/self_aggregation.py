@@ -31,7 +31,7 @@ class SelfAggregation(Answering):
         diversity: what makes samples differ: "temperature" (one prompt), "templates" or "languages" (the card's
             variations of it, in turn).
         temperature: of the samples, where the context gives none. The paper's values are not public.
-        order: candidates are shown "shuffled" (by the context's seed) or as "sampled".
+        order: candidates are shown to the model "shuffled" (by the context's seed) or as "sampled".
         loops: aggregations in a row (RSA): all but the last make a new population, each of `k` candidates.
         k: candidates in each aggregation of a population; only with `loops` > 1.
         extract: how "vote" reads an answer: "auto", "number", "choice", "last_line" or a function.
@@ -125,6 +125,6 @@ class SelfAggregation(Answering):
         candidates = state.get("candidates") or []
         if state.get("stopped_by") == "budget":
             return conclude(run, best_so_far(candidates), stopped_by="budget")
-        if self.order == "shuffled":
+        if self.order == "shuffled" and self.method in ("synthesize", "choose"):
             candidates = shuffled(candidates, run.context.seed)
         return await aggregate(run, self._card, prompt_of(state), candidates, self.method, extract=self.extract)
