@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emoagents.card import Card, load_card
     from emoagents.context import Context
-    from emoagents.errors import EmoagentsError, RunError, UsageError
+    from emoagents.errors import BudgetExceeded, CompositionError, EmoagentsError, RunError, UsageError
     from emoagents.model.budget import Budget
     from emoagents.model.ledger import Usage
     from emoagents.model.retry import Retry
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Budget",
+    "BudgetExceeded",
     "Card",
+    "CompositionError",
     "Context",
     "EmoagentsError",
     "EmotionPrompt",
@@ -48,7 +50,9 @@ __all__ = [
 
 _HOMES = {
     "Budget": "model.budget",
+    "BudgetExceeded": "errors",
     "Card": "card",
+    "CompositionError": "errors",
     "Context": "context",
     "EmoagentsError": "errors",
     "EmotionPrompt": "strategies.emotion_prompt",

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeAlias, TypedDict
+from typing import Annotated, Any, TypeAlias
 
 from langchain_core.messages import AnyMessage, convert_to_openai_messages
 from langgraph.graph.message import add_messages
+from typing_extensions import TypedDict
 
 from emoagents.errors import ParameterError
 from emoagents.model.request import Message

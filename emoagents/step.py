@@ -6,14 +6,15 @@ import asyncio
 import contextvars
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias, cast
 
 from langchain_core.messages import AIMessageChunk
-from langchain_core.runnables import Runnable, RunnableLambda
-from langgraph.config import get_config, get_stream_writer
+from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph.config import get_config
 from langgraph.func import task
 from langgraph.graph.message import push_message
 from langgraph.graph.state import CompiledStateGraph
@@ -39,37 +40,49 @@ _REPLICA = 10_000
 _SYNC_GRAPH: contextvars.ContextVar[bool] = contextvars.ContextVar("emoagents_sync_graph", default=False)
 
 
-def step(function: StepFunction, *, first: bool = False) -> Runnable[Any, Any]:
+def step(function: StepFunction, *, first: bool = False) -> Step:
     """Make a LangGraph node of a step.
 
     The first step of a graph clears the private channels, which a checkpointer would else carry over from the
     previous turn of the conversation.
     """
+    return Step(function, first)
 
-    async def body(state: AnswerState) -> Update:
-        if first:
-            state = {"messages": state["messages"]}
+
+class Step(Runnable[AnswerState, Update]):
+    """One async body for `invoke` and `ainvoke`. LangGraph's own wrapper takes one of the two; LangChain's
+    RunnableLambda takes both and costs half a millisecond more a step."""
+
+    def __init__(self, function: StepFunction, first: bool) -> None:
+        self.name = function.__name__
+        self._function = function
+        self._first = first
+
+    def invoke(self, input: AnswerState, config: RunnableConfig | None = None, **kwargs: Any) -> Update:
+        """Run in a synchronous graph."""
+        with _graph_is(sync=True):
+            return run_sync(lambda: self._body(input))
+
+    async def ainvoke(self, input: AnswerState, config: RunnableConfig | None = None, **kwargs: Any) -> Update:
+        """Run in an async graph."""
+        with _graph_is(sync=False):
+            return await self._body(input)
+
+    async def _body(self, state: AnswerState) -> Update:
         run = Run.here()
-        update = await function(state, run)
-        if first:
-            return {**dict.fromkeys(_PRIVATE), **update, "trace": Overwrite(run.trace)}
-        return {**update, "trace": run.trace}
+        if not self._first:
+            return {**await self._function(state, run), "trace": run.trace}
+        update = await self._function({"messages": state["messages"]}, run)
+        return {**dict.fromkeys(_PRIVATE), **update, "trace": Overwrite(run.trace)}
 
-    async def in_async_graph(state: AnswerState) -> Update:
-        token = _SYNC_GRAPH.set(False)
-        try:
-            return await body(state)
-        finally:
-            _SYNC_GRAPH.reset(token)
 
-    def in_sync_graph(state: AnswerState) -> Update:
-        token = _SYNC_GRAPH.set(True)
-        try:
-            return run_sync(lambda: body(state))
-        finally:
-            _SYNC_GRAPH.reset(token)
-
-    return RunnableLambda(in_sync_graph, afunc=in_async_graph, name=function.__name__)
+@contextmanager
+def _graph_is(*, sync: bool) -> Iterator[None]:
+    token = _SYNC_GRAPH.set(sync)
+    try:
+        yield
+    finally:
+        _SYNC_GRAPH.reset(token)
 
 
 @dataclass(slots=True)
@@ -85,19 +98,23 @@ class Run:
     context: Context
     node: str
     trace: list[Event]
+    _tell: Callable[[Event], None]
+    _durable: bool
 
     @classmethod
     def here(cls) -> Run:
         """Return the Run of the LangGraph node that is running."""
-        given = get_runtime().context
-        context = resolve_context(given) if given is not None else Context()
-        return cls(context, _place(), [])
+        config, runtime = get_config(), get_runtime()
+        context = resolve_context(runtime.context) if runtime.context is not None else Context()
+        # a checkpointer may be listening: it needs a thread's id
+        durable = "thread_id" in config.get("configurable", {})
+        return cls(context, _place(config), [], runtime.stream_writer, durable)
 
     def emit(self, event: str, **data: Any) -> None:
         """Tell who is watching (LangGraph's `custom` stream) and write to the trace."""
         entry = {"event": event, "node": self.node, **data}
         self.trace.append(entry)
-        get_stream_writer()(entry)
+        self._tell(entry)
 
     async def ask(
         self,
@@ -137,12 +154,21 @@ class Run:
             extra=c.extra,
         )
         on_token = self._token_sink(message_id, indices[0] - base) if c.stream else None
-        groups = await c.door.groups(indices) if len(indices) > 1 else [list(indices)]
-        parts = await together(self._durable(request, group, on_token) for group in groups)
-        completions = [replace(x, index=x.index - base) for p in parts for x in p.completions]
-        samples = Samples(completions=completions, errors=[e for p in parts for e in p.errors])
+        samples = await self._in_groups(request, indices, on_token)
+        if base:
+            samples = replace(samples, completions=[replace(x, index=x.index - base) for x in samples.completions])
         self._log_call(request, samples)
         return samples
+
+    async def _in_groups(self, request: Request, indices: list[int], on_token: OnToken | None) -> Samples:
+        if len(indices) == 1:
+            return await self._remembered(request, indices, on_token)
+        groups = await self.context.door.groups(indices)
+        parts = await together(self._remembered(request, group, on_token) for group in groups)
+        return Samples(
+            completions=[c for part in parts for c in part.completions],
+            errors=[e for part in parts for e in part.errors],
+        )
 
     async def ask_one(self, prompt: Sequence[Message], **options: Any) -> Completion:
         """Ask for one sample.
@@ -157,7 +183,7 @@ class Run:
         """Run another strategy's graph on a prompt, as the index-th of its kind, and return its answer and trace."""
         given = {"messages": list(prompt)}
         context, keys = self.context.nested(index), ["answer", "trace", "stopped_by"]
-        if _SYNC_GRAPH.get() and _checkpointed():
+        if _SYNC_GRAPH.get() and self._durable:
             # a checkpointer of a synchronous graph may have no async methods, and the nested graph inherits it
             return await _in_own_thread(lambda: graph.invoke(given, context=context, output_keys=keys))
         return await graph.ainvoke(given, context=context, output_keys=keys)
@@ -173,9 +199,9 @@ class Run:
             errors=failures,
         )
 
-    async def _durable(self, request: Request, indices: list[int], on_token: OnToken | None) -> Samples:
+    async def _remembered(self, request: Request, indices: list[int], on_token: OnToken | None) -> Samples:
         """Ask through a LangGraph task where a checkpointer may be listening: a finished call outlives the process."""
-        if not _checkpointed():
+        if not self._durable:
             return await self._sample(request, indices, on_token)
         asked: list[Samples] = []
 
@@ -192,39 +218,30 @@ class Run:
         return _from_data(stored, request)
 
     async def _sample(self, request: Request, indices: list[int], on_token: OnToken | None) -> Samples:
-        loop, here = asyncio.get_running_loop(), contextvars.copy_context()
+        loop, node, tell = asyncio.get_running_loop(), self.node, self._tell
 
-        def on_event(event: Any) -> None:
-            loop.call_soon_threadsafe(lambda: self._tell({**event, "node": self.node}), context=here)
+        def on_event(event: Mapping[str, Any]) -> None:
+            loop.call_soon_threadsafe(tell, {**event, "node": node})
 
-        return await self.context.door.sample(request, indices, node=self.node, on_token=on_token, on_event=on_event)
-
-    def _tell(self, event: Event) -> None:
-        get_stream_writer()(event)
+        return await self.context.door.sample(request, indices, node=node, on_token=on_token, on_event=on_event)
 
     def _token_sink(self, message_id: str | None, index: int) -> OnToken:
         loop, here = asyncio.get_running_loop(), contextvars.copy_context()
-        node = self.node
+        node, tell, final = self.node, self._tell, message_id is not None
 
         def show(text: str) -> None:
-            final = message_id is not None
-            get_stream_writer()({"event": "token", "node": node, "index": index, "text": text, "final": final})
+            tell({"event": "token", "node": node, "index": index, "text": text, "final": final})
             if final:
                 push_message(AIMessageChunk(content=text, id=message_id), state_key=None)
 
         return lambda text: cast(None, loop.call_soon_threadsafe(show, text, context=here))
 
 
-def _place() -> str:
+def _place(config: RunnableConfig) -> str:
     """Return the node's place in the graphs around it, without LangGraph's task ids and counters."""
-    namespace = str(get_config()["metadata"].get("langgraph_checkpoint_ns", ""))
+    namespace = str(config["metadata"].get("langgraph_checkpoint_ns", ""))
     names = (part.partition(":")[0] for part in namespace.split("|"))
     return "/".join(name for name in names if name and not name.isdigit())
-
-
-def _checkpointed() -> bool:
-    """Return whether a checkpointer may be listening: it needs a thread's id."""
-    return "thread_id" in get_config().get("configurable", {})
 
 
 async def _in_own_thread(work: Callable[[], Any]) -> Any:
