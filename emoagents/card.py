@@ -126,9 +126,7 @@ class Stimulus(_Part):
         if tone == "emotional":
             return self.text
         if self.neutral is None:
-            raise ParameterError(
-                f"stimulus {self.id!r} has no neutral twin; give it a `neutral` text in the card"
-            )
+            raise ParameterError(f"stimulus {self.id!r} has no neutral twin; give it a `neutral` text in the card")
         return self.neutral
 
 
@@ -177,9 +175,7 @@ class Card(_Part):
         try:
             return _fill(prompt.text, values)
         except KeyError as error:
-            raise CardError(
-                self.name, f"prompts.{prompt_name}", f"no value for {{{{{error.args[0]}}}}}"
-            ) from None
+            raise CardError(self.name, f"prompts.{prompt_name}", f"no value for {{{{{error.args[0]}}}}}") from None
 
     def prompt(self, name: str) -> Prompt:
         """Return a prompt by its name."""
@@ -327,9 +323,7 @@ def _merged(base: dict[str, Any], given: Mapping[str, Any], path: str) -> dict[s
         if key in _LISTS and isinstance(value, list):
             merged[key] = _merged_by_id(merged.get(key, []), value, key, path)
         elif key in ("prompts", "placements") and isinstance(value, Mapping):
-            merged[key] = _merged_tables(
-                merged.get(key), {name: _signed(entry) for name, entry in value.items()}
-            )
+            merged[key] = _merged_tables(merged.get(key), {name: _signed(entry) for name, entry in value.items()})
         elif key != "replace":
             merged[key] = _merged_tables(merged.get(key), value)
     return merged
@@ -414,9 +408,7 @@ def _sourced(card: Card) -> Iterator[tuple[str, str]]:
 def _check_template(text: str, variables: Sequence[str], key: str, path: str) -> None:
     nearly = _NEARLY.search(text)
     if nearly:  # or it would reach the model as it is
-        raise CardError(
-            path, key, f"{nearly[0]!r} is not a variable; write {{{{name}}}} and nothing else inside"
-        )
+        raise CardError(path, key, f"{nearly[0]!r} is not a variable; write {{{{name}}}} and nothing else inside")
     for place in _places(text):
         if place not in variables:
             reason = f"{{{{{place}}}}} is not a variable of this prompt{did_you_mean(place, variables)}"
@@ -448,9 +440,7 @@ def _check_fits(base: Card, card: Card, path: str) -> None:
 def _check_names(base: Mapping[str, Any], given: Mapping[str, Any], key: str, path: str) -> None:
     for name in given:
         if name not in base:
-            raise CardError(
-                path, f"{key}.{name}", f"the strategy has no such entry{did_you_mean(name, list(base))}"
-            )
+            raise CardError(path, f"{key}.{name}", f"the strategy has no such entry{did_you_mean(name, list(base))}")
     for name in base:
         if name not in given:
             raise CardError(path, f"{key}.{name}", "missing")

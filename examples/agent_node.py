@@ -1,6 +1,6 @@
 """A strategy as a node in a LangGraph app of your own, with memory and streamed tokens.
 
-    uv run examples/agent_node.py
+uv run examples/agent_node.py
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Strategies pipe (one prepares, one answers) and nest (one solves for the other). A budget covers all of it.
 
-    uv run examples/compose_and_nest.py
+uv run examples/compose_and_nest.py
 """
 
 from emoagents import Budget, Context, EmotionPrompt, Heart, SelfAggregation

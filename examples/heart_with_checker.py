@@ -1,6 +1,6 @@
 """HEART-style retries with a checker of your own: what it returns is the reason that the model is told.
 
-    uv run examples/heart_with_checker.py
+uv run examples/heart_with_checker.py
 """
 
 from emoagents import Context, Heart

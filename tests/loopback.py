@@ -105,9 +105,7 @@ class Knobs:
     def __post_init__(self) -> None:
         for kind in [*self.rates, *self.first]:
             if kind not in BROKEN and not re.fullmatch("[45][0-9][0-9]", kind):
-                raise ValueError(
-                    f"unknown fault {kind!r}; there are {', '.join(sorted(BROKEN))} and 400 to 599"
-                )
+                raise ValueError(f"unknown fault {kind!r}; there are {', '.join(sorted(BROKEN))} and 400 to 599")
         if min(self.rates.values(), default=0.0) < 0 or sum(self.rates.values()) > 1 + 1e-9:
             raise ValueError("rates must not be negative and not exceed 1 together")
 
@@ -381,9 +379,7 @@ def _latency(knobs: Knobs, prompt: str, attempt: int) -> float:
 def _refusal(fault: str, knobs: Knobs) -> web.Response | None:
     """The answer of a fault that is not status 200, else None."""
     if fault == "html":
-        return web.Response(
-            status=502, text="<html><h1>502 Bad Gateway</h1></html>", content_type="text/html"
-        )
+        return web.Response(status=502, text="<html><h1>502 Bad Gateway</h1></html>", content_type="text/html")
     if fault == "ctx":
         return _error(400, "Maximum context length is 4096 tokens.", code="context_length_exceeded")
     if not fault.isdigit():
@@ -413,17 +409,13 @@ def _error(
     status: int, message: str = "", *, code: str | None = None, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     fallback = ("server_error", None, "The server had an error.") if status >= 500 else None
-    kind, usual, text = (
-        fallback or ERRORS.get(status) or ("invalid_request_error", None, "The request is wrong.")
-    )
+    kind, usual, text = fallback or ERRORS.get(status) or ("invalid_request_error", None, "The request is wrong.")
     error = {"message": message or text, "type": kind, "param": None, "code": code or usual}
     return _json({"error": error}, status=status, headers=headers)
 
 
 def _json(data: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(
-        body=json.dumps(data).encode(), status=status, headers=headers, content_type="application/json"
-    )
+    return web.Response(body=json.dumps(data).encode(), status=status, headers=headers, content_type="application/json")
 
 
 # ---- the OpenAI format -------------------------------------------------------------------------------------
@@ -645,9 +637,7 @@ async def _serving(app: _App, port: int = 0) -> AsyncIterator[int]:
         for connection in server.connections:
             if connection.transport is not None:
                 connection.transport.abort()
-        await asyncio.sleep(
-            0
-        )  # lets each broken connection cancel its handler, so that cleanup need not wait
+        await asyncio.sleep(0)  # lets each broken connection cancel its handler, so that cleanup need not wait
         await runner.cleanup()
 
 

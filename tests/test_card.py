@@ -129,9 +129,7 @@ def test_values_survive_byte_for_byte(question: str, hint: str) -> None:
 @given(
     parts=st.lists(
         st.one_of(
-            st.tuples(
-                st.just("text"), st.text(st.characters(exclude_characters="{", exclude_categories=["Cs"]))
-            ),
+            st.tuples(st.just("text"), st.text(st.characters(exclude_characters="{", exclude_categories=["Cs"]))),
             st.tuples(st.just("place"), st.sampled_from(["a", "b", "self", "mapping", "prompt_name", "_x9"])),
         ),
         min_size=1,
@@ -295,9 +293,7 @@ def test_tables_merge_by_key(tmp_path: Path) -> None:
 
 
 def test_stimuli_merge_by_id() -> None:
-    card = override_card(
-        BASE, {"stimuli": [{"id": "s2", "neutral": "Five."}, {"id": "mine", "text": "Six."}]}
-    )
+    card = override_card(BASE, {"stimuli": [{"id": "s2", "neutral": "Five."}, {"id": "mine", "text": "Six."}]})
     assert [s.id for s in card.stimuli] == ["S1", "S2", "S3", "mine"]
     assert card.stimulus("S2").model_dump() == {**BASE.stimulus("S2").model_dump(), "neutral": "Five."}
     assert card.stimulus("mine").source == "user"
@@ -455,9 +451,7 @@ def test_an_error_names_key_and_reason(source: dict[str, Any], key: str, reason:
     assert error.reason.startswith(reason)
 
 
-@pytest.mark.parametrize(
-    "place", ["{{ question }}", "{{question }}", "{{question.upper}}", "{{question|upper}}"]
-)
+@pytest.mark.parametrize("place", ["{{ question }}", "{{question }}", "{{question.upper}}", "{{question|upper}}"])
 def test_a_place_that_is_none_does_not_reach_the_model(place: str) -> None:
     error = failure({"prompts": {"ask": {"text": f"Q: {place}"}}})
     assert error.reason == f"{place!r} is not a variable; write {{{{name}}}} and nothing else inside"
@@ -497,14 +491,10 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5))
-words = st.sampled_from(
-    [*Card.model_fields, "replace", "id", "text", "source", "ask", "end", "S1", "x", "variables"]
-)
+words = st.sampled_from([*Card.model_fields, "replace", "id", "text", "source", "ask", "end", "S1", "x", "variables"])
 values = st.recursive(
     scalars | words,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(words | st.text(max_size=3), inner, max_size=4)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words | st.text(max_size=3), inner, max_size=4),
     max_leaves=12,
 )
 

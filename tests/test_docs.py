@@ -13,7 +13,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-ANSWERS = {"rules": {r"(?s)\"correct\"": '{"correct": true, "reason": "It is."}', "": "Because blue light scatters: yes."}}
+ANSWERS = {
+    "rules": {r"(?s)\"correct\"": '{"correct": true, "reason": "It is."}', "": "Because blue light scatters: yes."}
+}
 OWN_CARD = re.compile(r"```toml\n# (\w+\.toml)\n(.*?)```", re.DOTALL)
 
 

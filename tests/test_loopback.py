@@ -42,9 +42,7 @@ async def answer(http: aiohttp.ClientSession, server: Any, prompt: str = "hello 
         return await response.json()
 
 
-async def texts(
-    http: aiohttp.ClientSession, server: Any, prompt: str = "hello there", **more: Any
-) -> list[str]:
+async def texts(http: aiohttp.ClientSession, server: Any, prompt: str = "hello there", **more: Any) -> list[str]:
     body = await answer(http, server, prompt, **more)
     return [choice["message"]["content"] for choice in body["choices"]]
 
@@ -76,9 +74,7 @@ async def test_samples_differ_and_are_the_same_on_a_new_server(http: aiohttp.Cli
         async with ask(http, two) as response:
             assert response.status == 500
         assert [*await texts(http, two), *await texts(http, two, n=2)] == samples
-        assert (
-            await texts(http, one, seed=7) == await texts(http, two, seed=7) != await texts(http, one, seed=8)
-        )
+        assert await texts(http, one, seed=7) == await texts(http, two, seed=7) != await texts(http, one, seed=8)
 
 
 async def test_ignore_n(http: aiohttp.ClientSession) -> None:
@@ -382,9 +378,7 @@ async def test_models_and_wrong_requests(http: aiohttp.ClientSession) -> None:
             assert response.status == 400
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"rates": {"dorp": 1}}, {"first": {"200": 1}}, {"rates": {"429": 0.6, "500": 0.6}}]
-)
+@pytest.mark.parametrize("wrong", [{"rates": {"dorp": 1}}, {"first": {"200": 1}}, {"rates": {"429": 0.6, "500": 0.6}}])
 def test_wrong_knobs_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"unknown fault|rates"):
         Knobs(**wrong)

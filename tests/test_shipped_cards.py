@@ -228,9 +228,7 @@ def test_six_emotions_with_three_phrases_each() -> None:
     for emotion in card.emotions():
         phrases = card.stimuli_of(emotion)
         assert [p.id for p in phrases] == [f"{emotion}-{n}" for n in (1, 2, 3)]
-        assert {p.valence for p in phrases} == {
-            "positive" if emotion in ("happiness", "surprise") else "negative"
-        }
+        assert {p.valence for p in phrases} == {"positive" if emotion in ("happiness", "surprise") else "negative"}
 
 
 @pytest.mark.parametrize("phrase", load_card("heart").stimuli, ids=lambda s: s.id)
@@ -313,9 +311,7 @@ def test_what_self_aggregation_asks_of_models() -> None:
 def test_synthesis_does_not_judge() -> None:
     for name in ("heart", "self_aggregation"):
         text = load_card(name).prompt("synthesize").text
-        assert not re.search(
-            r"\b(judge|rank|rate|score|compare|choose|pick|select|vote|best)\b", text, re.IGNORECASE
-        )
+        assert not re.search(r"\b(judge|rank|rate|score|compare|choose|pick|select|vote|best)\b", text, re.IGNORECASE)
 
 
 def test_everything_in_self_aggregation_is_ours() -> None:

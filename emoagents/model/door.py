@@ -256,7 +256,9 @@ class ModelDoor:
                 self._meter.settle(hold, calls=spent.calls, tokens=spent.tokens, usd=spent.usd)
 
     def _lost(self, call: _Call, billed: bool, seconds: float) -> None:
-        self.ledger.failed(call.node, calls=int(billed), cost_usd=self._cost_of_lost if billed else 0.0, seconds=seconds)
+        self.ledger.failed(
+            call.node, calls=int(billed), cost_usd=self._cost_of_lost if billed else 0.0, seconds=seconds
+        )
 
     def _booked(self, call: _Call, reply: Reply, seconds: float, hold: Hold) -> Hold:
         self.ledger.answered(call.node, reply, seconds)

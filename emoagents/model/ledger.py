@@ -71,9 +71,7 @@ class Ledger:
 
     def failed(self, node: str, *, calls: int, cost_usd: float | None, seconds: float) -> None:
         """Book an attempt that failed: as a call of its own where it may have been billed."""
-        usage = Usage(
-            calls=calls, failed_calls=1, unmetered_calls=calls, cost_usd=cost_usd, seconds=seconds
-        )
+        usage = Usage(calls=calls, failed_calls=1, unmetered_calls=calls, cost_usd=cost_usd, seconds=seconds)
         self.add(node, usage)
 
     def cached(self, node: str, samples: int) -> None:

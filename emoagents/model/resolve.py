@@ -18,9 +18,7 @@ def default_model() -> str:
     return os.environ.get("EMOAGENTS_MODEL", "").strip() or DEFAULT_MODEL
 
 
-async def open_backend(
-    model: str | Backend, *, api_key: str | None = None, api_base: str | None = None
-) -> Backend:
+async def open_backend(model: str | Backend, *, api_key: str | None = None, api_base: str | None = None) -> Backend:
     """Return the backend of a model.
 
     Names that begin with "embedded/" or "scripted/" (a JSON file) are this library's own and load no litellm.

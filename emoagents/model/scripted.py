@@ -116,9 +116,7 @@ class ScriptedModel:
         endpoint: str | None = None,
     ) -> None:
         if isinstance(answers, str):
-            raise ParameterError(
-                "answers is one text: write [text] to say it once, {'': text} to say it always"
-            )
+            raise ParameterError("answers is one text: write [text] to say it once, {'': text} to say it always")
         if max_n < 1 or latency < 0:
             raise ParameterError("max_n must be at least 1 and latency not negative")
         self.name = name
@@ -286,9 +284,7 @@ class _Rules:
         for pattern, source in self._rules:
             if pattern.search(prompt):
                 return self._from(pattern.pattern, source, prompt, n)
-        raise _ScriptEnd(
-            f"none of the {len(self._rules)} rules matches the prompt that begins {prompt[:200]!r}"
-        )
+        raise _ScriptEnd(f"none of the {len(self._rules)} rules matches the prompt that begins {prompt[:200]!r}")
 
     def _from(self, pattern: str, source: _Source, prompt: str, n: int) -> list[_Step]:
         try:
@@ -386,9 +382,7 @@ def _checked_fault(fault: object) -> Fault:
         case (int(status), int() | float() as seconds) if 400 <= status <= 599 and seconds >= 0:
             return status, float(seconds)
     words = ", ".join(FAULT_WORDS)
-    raise ParameterError(
-        f"fault {fault!r} must be None, a status from 400 to 599, (status, seconds) or one of {words}"
-    )
+    raise ParameterError(f"fault {fault!r} must be None, a status from 400 to 599, (status, seconds) or one of {words}")
 
 
 def _fault_error(fault: int | str | tuple[int, float], name: str) -> EmoagentsError:

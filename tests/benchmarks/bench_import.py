@@ -1,6 +1,6 @@
 """What it costs to begin: `import emoagents` and `emoagents --help`, median of 9 fresh processes each.
 
-    uv run tests/benchmarks/bench_import.py
+uv run tests/benchmarks/bench_import.py
 """
 
 from __future__ import annotations

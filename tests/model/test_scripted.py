@@ -61,11 +61,7 @@ def test_answers_are_served_in_order_and_none_is_lost(answers: list[str], sizes:
     async def drain() -> list[str]:
         model, got = ScriptedModel(answers), list[str]()
         for size in sizes:
-            got += (
-                await say(model, n=min(size, max(1, len(answers) - len(got))))
-                if len(got) < len(answers)
-                else []
-            )
+            got += await say(model, n=min(size, max(1, len(answers) - len(got)))) if len(got) < len(answers) else []
         return got
 
     got = asyncio.run(drain())
@@ -89,9 +85,7 @@ async def test_no_more_than_max_n_choices() -> None:
 
 async def test_every_kind_of_answer() -> None:
     call = {"id": "1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
-    choice = Choice(
-        text="", finish_reason="tool_calls", tool_calls=[call], logprobs=[{"token": "a", "logprob": -1.0}]
-    )
+    choice = Choice(text="", finish_reason="tool_calls", tool_calls=[call], logprobs=[{"token": "a", "logprob": -1.0}])
     model = ScriptedModel([choice, Grade(score=3), {"ä": 1}])
     reply = await model.call(request(), 1)
     assert reply.choices == [choice]
@@ -339,9 +333,7 @@ def test_many_threads_share_one_script() -> None:
 
     def fifty(_: int) -> list[str]:
         async def ask() -> list[str]:
-            return [
-                text for texts in await asyncio.gather(*(say(model) for _ in range(50))) for text in texts
-            ]
+            return [text for texts in await asyncio.gather(*(say(model) for _ in range(50))) for text in texts]
 
         return asyncio.run(ask())
 

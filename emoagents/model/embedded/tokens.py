@@ -20,6 +20,7 @@ __all__ = ["TokenCounter", "estimate_tokens", "render", "text_of"]
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 _ORDINARY_TOKEN = 1
+_TURN_TOKENS = 5
 _PIECE = re.compile(r"[A-Za-z]{1,3}|[ \t]{4}|[^A-Za-z \t]")
 
 
@@ -31,22 +32,26 @@ class TokenCounter:
 
     @classmethod
     def load(cls, gguf: Path) -> TokenCounter | None:
-        """Read the vocabulary, about 0.2 s; None where the file is of another family or `tokenizers` is missing."""
+        """Read the vocabulary, 0.2 s; None for a file of another family, or where `tokenizers` is missing."""
         try:
             from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
         except ImportError:
             return None
-        facts = read_gguf_facts(gguf)
+        try:
+            facts = read_gguf_facts(gguf)
+        except (KeyError, ValueError, struct.error):  # no GGUF, or a newer kind; the engine will say so
+            return None
         if (facts.get("tokenizer.ggml.model"), facts.get("tokenizer.ggml.pre")) != ("gpt2", "smollm"):
             return None
         tokens = facts["tokenizer.ggml.tokens"]
         merges = [tuple(merge.split(" ", 1)) for merge in facts["tokenizer.ggml.merges"]]
         kinds = zip(tokens, facts["tokenizer.ggml.token_type"], strict=True)
+        marks = [AddedToken(token, special=True) for token, kind in kinds if kind != _ORDINARY_TOKEN]
         encoder = Tokenizer(models.BPE(vocab={t: i for i, t in enumerate(tokens)}, merges=merges))
         digits = pre_tokenizers.Digits(individual_digits=True)
         words = pre_tokenizers.ByteLevel(add_prefix_space=False)
         encoder.pre_tokenizer = pre_tokenizers.Sequence([digits, words])
-        encoder.add_special_tokens([AddedToken(t, special=True) for t, kind in kinds if kind != _ORDINARY_TOKEN])
+        encoder.add_special_tokens(marks)
         return cls(encoder)
 
     def count(self, messages: Sequence[Message]) -> int:
@@ -55,11 +60,12 @@ class TokenCounter:
 
 
 def estimate_tokens(messages: Sequence[Message]) -> int:
-    """Return a count on the high side without the vocabulary: a token for three letters, one for any other sign.
+    """Return a count on the high side: one token for three letters, one for any other sign.
 
     What lies outside ASCII counts by its bytes, the most that it can need.
     """
-    return sum(len(piece.encode()) if ord(piece[0]) > 127 else 1 for piece in _PIECE.findall(render(messages)))
+    pieces = [piece for message in messages for piece in _PIECE.findall(text_of(message))]
+    return _TURN_TOKENS * (len(messages) + 1) + sum(1 if piece.isascii() else len(piece.encode()) for piece in pieces)
 
 
 def render(messages: Sequence[Message]) -> str:
@@ -80,9 +86,15 @@ def text_of(message: Message) -> str:
 
 
 def read_gguf_facts(path: Path) -> dict[str, Any]:
-    """Return the key-value facts at the head of a GGUF file."""
+    """Return the key-value facts at the head of a GGUF file.
+
+    Raises:
+        ValueError, KeyError, struct.error: it is none.
+    """
     with path.open("rb") as file:
-        _magic, _version, _tensors, count = struct.unpack("<IIQQ", file.read(24))
+        magic, _version, _tensors, count = struct.unpack("<4sIQQ", file.read(24))
+        if magic != b"GGUF":
+            raise ValueError(f"{path} is no GGUF file")
         return {_value(file, _STRING): _value(file, _value(file, 4)) for _ in range(count)}
 
 

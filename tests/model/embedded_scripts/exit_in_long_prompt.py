@@ -1,4 +1,4 @@
-"""End while a prompt of thousands of tokens is being read: half a minute's work that must not be waited for."""
+"""End while a prompt of thousands of tokens is read, half a minute's work that must not be waited for."""
 
 import asyncio
 import atexit

@@ -22,7 +22,7 @@ def press() -> None:
 
 
 ENGINE.start()
-threading.Timer(1.0, press).start()
+threading.Timer(0.5, press).start()
 try:
     asyncio.run(embedded_backend().call(STORY, 5))
 except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Eight threads, each with a loop of its own, use the engine first at the same moment: one server serves all."""
+"""Eight threads, each with a loop of its own, use the engine first at one moment: one server serves all."""
 
 import asyncio
 import threading
@@ -20,7 +20,7 @@ def counted(*args: Any) -> Any:
 
 def ask() -> None:
     gate.wait()
-    request = Request(messages=[{"role": "user", "content": "hi"}], max_tokens=8, seed=5)
+    request = Request(messages=[{"role": "user", "content": "hi"}], max_tokens=3, seed=5)
     texts.add(asyncio.run(embedded_backend().call(request, 1)).choices[0].text)
 
 

@@ -1,4 +1,4 @@
-"""Where a unix socket can't be had (its path would be too long), the local port refuses callers without the key."""
+"""Where no unix socket can be had (too long a path), the local port refuses callers without the key."""
 
 import tempfile
 import urllib.error

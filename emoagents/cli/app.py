@@ -1,0 +1,178 @@
+"""What the command line takes.
+
+A command only collects its options and returns the work. `entry` begins it, and what is slow is imported there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+from typer.core import TyperGroup
+
+from emoagents.cli.options import Options
+from emoagents.errors import UnknownNameError
+
+__all__ = ["DEFAULT_STRATEGY", "app"]
+
+DEFAULT_STRATEGY = "emotion_prompt | gsa"
+
+Work: TypeAlias = Callable[[], int]
+
+
+class _Commands(TyperGroup):
+    """Commands that say what was probably meant."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            raise UnknownNameError("command", args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error (or EMOAGENTS_DEBUG=1).")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"emoagents {version('emoagents')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def emoagents(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """Emotional and generative prompting strategies, for any model.
+
+    \b
+    emoagents run "Why is the sky blue?"
+    emoagents run "What is 17 * 23?" --strategy heart:3 --param verifier=numeric:391
+    git diff | emoagents run --system "Review this change." --model openai/gpt-4o-mini
+    emoagents strategies
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def run(
+    prompt: Annotated[
+        str | None,
+        typer.Argument(metavar="PROMPT | -", hidden=True),
+    ] = None,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            "--strategy", "-s", metavar="SPEC", help="NAME[:VALUE][@TONE], joined by | where one feeds the next."
+        ),
+    ] = DEFAULT_STRATEGY,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="As openai/gpt-4o-mini, ollama/llama3.2.  [default: $EMOAGENTS_MODEL, else embedded/smollm2]",
+        ),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param", "-p", metavar="K=V", help="A parameter of the strategy; in a pipe also NAME.K=V. Repeatable."
+        ),
+    ] = None,
+    card: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A card of yours that overrides part of the strategy's.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="LIMITS", help="Spend at most, as calls=20,tokens=5000,usd=0.5,seconds=60.")
+    ] = None,
+    system: Annotated[str | None, typer.Option(metavar="TEXT", help="The system message.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="Randomness of the model's words.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="N", help="Length of each answer of the model, at most.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="The same seed brings the same run, if the model can.")
+    ] = None,
+    cache: Annotated[str | None, typer.Option(metavar="FILE", help="Keep answers here; ask nothing twice.")] = None,
+    api_base: Annotated[str | None, typer.Option(metavar="URL", help="Address of an OpenAI-compatible server.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="For one call with all its retries.  [default: 600]")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object: answer, usage, trace.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every event of the run on stderr.")] = False,
+    debug: Debug = False,
+) -> Work:
+    """Answer a question by a strategy.
+
+    PROMPT is read from stdin if it is missing or "-". Into a pipe only the answer is printed. Keys of providers
+    come from the environment, as OPENAI_API_KEY.
+    """
+    options = Options(
+        prompt=prompt,
+        strategy=strategy,
+        model=model,
+        params=param or [],
+        card=card,
+        budget=budget,
+        system=system,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        seed=seed,
+        cache=cache,
+        api_base=api_base,
+        timeout=timeout,
+        json=json,
+        verbose=verbose,
+    )
+
+    def work() -> int:
+        from emoagents.cli.run import run_strategy
+
+        return run_strategy(options)
+
+    return work
+
+
+@app.command()
+def strategies(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", hidden=True)] = None,
+    mermaid: Annotated[
+        bool, typer.Option("--mermaid", help="Print only the graph, as Mermaid text; NAME may be a whole SPEC.")
+    ] = False,
+    memory: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where heart's adaptive schedule keeps what it learned.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    debug: Debug = False,
+) -> Work:
+    """List the strategies, or show one.
+
+    With NAME: its parameters, expected calls, graph, texts and where each of them comes from.
+    """
+
+    def work() -> int:
+        from emoagents.cli.catalogue import show_strategies
+
+        return show_strategies(name, mermaid=mermaid, memory=memory, as_json=json)
+
+    return work
