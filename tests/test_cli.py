@@ -151,6 +151,8 @@ def test_verbose_tells_every_event_on_stderr(cli: Cli, script: Callable[..., str
         ("run hi there", "unexpected extra argument"),
         ("run hi --strategy", "option '--strategy' requires an argument"),
         ("run hi --budget euros=3", "budget: no limit 'euros'"),
+        ("run hi --budget calls=nan", "budget: calls must be a whole number, not 'nan'"),
+        ("run hi --budget ,", "budget: it is empty"),
         ("run hi --timeout 0", "--timeout must be a number of seconds above 0"),
         ("run hi --timeout nan", "--timeout must be a number of seconds above 0"),
         ("run hi --temperature 99", "temperature must be"),

@@ -6,6 +6,7 @@ import time
 
 from emoagents.cli.events import Event
 from emoagents.cli.loading import is_loading
+from emoagents.cli.text import one_line
 
 __all__ = ["Progress"]
 
@@ -29,7 +30,7 @@ class Progress:
 
     def asks(self, model: str) -> None:
         """From now on a model is asked."""
-        self._model, self._doing = model, f"asking {model}"
+        self._model, self._doing = model, f"asking {one_line(model)}"
 
     def follow(self, event: Event) -> None:
         """Take one event in."""

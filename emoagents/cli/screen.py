@@ -9,7 +9,7 @@ from typing import Any
 
 from emoagents.cli.events import Event, every_line, telling_line
 from emoagents.cli.progress import Progress
-from emoagents.cli.text import harmless, is_terminal
+from emoagents.cli.text import harmless, is_terminal, one_line
 
 __all__ = ["Screen", "View"]
 
@@ -56,7 +56,7 @@ class Screen:
     def headline(self, title: str, note: str) -> None:
         """Say what is going to happen."""
         if self._live is not None:
-            self._live.console.print(title, style="bold")
+            self._live.console.print(one_line(title), style="bold")
             self._live.console.print(note, style="dim")
 
     def show(self, event: Event) -> None:

@@ -55,12 +55,14 @@ class Budget:
         """Read "calls=20,usd=0.5".
 
         Raises:
-            ParameterError: a part is not NAME=NUMBER, or the name is none of the limits.
+            ParameterError: there is no part, one is not NAME=NUMBER, or the name is none of the limits.
         """
         values: dict[str, float] = {}
         for part in filter(None, (p.strip() for p in text.split(","))):
             name, _, number = part.partition("=")
             values[name.strip()] = _number(name.strip(), number.strip())
+        if not values:
+            raise ParameterError("budget: it is empty; write limits, as calls=20,usd=0.5")
         whole = {k: int(v) if k in ("calls", "tokens") else v for k, v in values.items()}
         return cls(**whole)  # type: ignore[arg-type]
 
@@ -69,9 +71,12 @@ def _number(name: str, text: str) -> float:
     if name not in ("calls", "tokens", "usd", "seconds"):
         raise ParameterError(f"budget: no limit {name!r}; there are calls, tokens, usd, seconds")
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         raise ParameterError(f"budget: {name} must be a number, not {text!r}") from None
+    if name in ("calls", "tokens") and not number.is_integer():
+        raise ParameterError(f"budget: {name} must be a whole number, not {text!r}")
+    return number
 
 
 @dataclass(slots=True)

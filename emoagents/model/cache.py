@@ -188,7 +188,7 @@ def _open_redis(address: str) -> BaseCache[Any]:
     from langgraph.cache.redis import RedisCache
 
     try:
-        import redis
+        import redis  # type: ignore[import-not-found,unused-ignore]  # an extra
     except ImportError:
         raise MissingExtraError("redis", "a cache in Redis") from None
     return RedisCache(redis.Redis.from_url(address), serde=_JsonSerde())

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from emoagents.errors import BudgetExceeded, EmoagentsError, ModelCallError, ModelConfigError, RunError, UsageError
+from emoagents.errors import BudgetExceeded, ModelCallError, ModelConfigError, RunError
 from emoagents.model.budget import Budget, BudgetMeter, Hold
 from emoagents.model.cache import AnswerCache, answer_key, open_cache
 from emoagents.model.ledger import Ledger
@@ -21,9 +21,12 @@ from emoagents.model.request import Backend, Choice, Completion, OnToken, Reply,
 from emoagents.model.resolve import default_model, open_backend
 from emoagents.model.retry import remaining
 from emoagents.model.structured import parsed, re_ask, with_schema_in_prompt
+from emoagents.together import together
 
 if TYPE_CHECKING:
     from emoagents.context import Context
+
+T = TypeVar("T")
 
 __all__ = ["ModelDoor", "OnEvent", "Samples"]
 
@@ -224,6 +227,10 @@ class ModelDoor:
     async def _with_retries(self, call: _Call, request: Request, n: int) -> Reply:
         retry = self._settings.retry
         deadline_at = time.monotonic() + retry.deadline
+        try:
+            return await self._attempt(call, request, n, deadline_at)
+        except ModelCallError as error:
+            failed: ModelCallError | None = error
 
         def tell(error: ModelCallError, seconds: float, attempt: int) -> None:
             event = {"event": "retry", "error": str(error), "seconds": round(seconds, 3), "attempt": attempt}
@@ -231,6 +238,9 @@ class ModelDoor:
 
         async for attempt in retry.runner(tell):
             with attempt:
+                if failed is not None:  # tenacity's first attempt is the one above: most calls never need its loop
+                    first, failed = failed, None
+                    raise first
                 return await self._attempt(call, request, n, deadline_at)
         raise AssertionError("tenacity re-raises the last error")
 
@@ -315,22 +325,17 @@ def _completion(choice: Choice, index: int, *, cached: bool = False) -> Completi
     )
 
 
-async def _all(works: Any) -> list[Any]:
+async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T | RunError]:
     """Await all side by side and return each result or `RunError`; the caller's mistake is raised."""
 
-    async def guarded(work: Any) -> Any:
+    async def guarded(work: Coroutine[Any, Any, T]) -> T | RunError:
         try:
             return await work
-        except EmoagentsError as error:
+        except RunError as error:
             return error
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(guarded(work)) for work in works]
-    outcomes = [task.result() for task in tasks]
-    for outcome in outcomes:
-        if isinstance(outcome, UsageError):
-            raise outcome
-    return outcomes
+    guards = [guarded(work) for work in works]
+    return [await guards[0]] if len(guards) == 1 else await together(guards)
 
 
 def _unknown_price(model: str) -> ModelConfigError:

@@ -182,7 +182,7 @@ class LitellmBackend:
             raise self._malformed("the reply has no usable choice")
         if all(c.finish_reason == "content_filter" and not c.text for c in choices):
             raise ModelCallError(f"{self.name} withheld its answer (content filter)", model=self.name, billed=True)
-        usage = getattr(answer, "usage", None)
+        usage: Any = getattr(answer, "usage", None)
         metered = bool(usage and usage.total_tokens)
         cost = (getattr(answer, "_hidden_params", None) or {}).get("response_cost")
         if metered and cost is None:

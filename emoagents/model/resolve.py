@@ -40,6 +40,17 @@ async def open_backend(model: str | Backend, *, api_key: str | None = None, api_
         from emoagents.model.scripted import ScriptedModel
 
         return await asyncio.to_thread(ScriptedModel.from_file, rest)
+    return await _litellm_backend(model, api_key, api_base)
+
+
+_OPEN: dict[tuple[str, str | None, str | None], Backend] = {}
+"""Backends of litellm hold no state of a run, only what litellm knows of the model; looking that up takes milliseconds."""
+
+
+async def _litellm_backend(model: str, api_key: str | None, api_base: str | None) -> Backend:
     from emoagents.model.litellm_backend import LitellmBackend
 
-    return await LitellmBackend.open(model, api_key=api_key, api_base=api_base)
+    known = (model, api_key, api_base)
+    if known not in _OPEN:
+        _OPEN[known] = await LitellmBackend.open(model, api_key=api_key, api_base=api_base)
+    return _OPEN[known]

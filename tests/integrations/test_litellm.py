@@ -170,7 +170,7 @@ def test_a_stream_that_is_closed_stops_the_model(parrot: Parrot) -> None:
     stream = litellm.completion(model="parrot/grey", messages=[{"role": "user", "content": "a " * 200}], stream=True)
     next(stream)
     stream.completion_stream.close()
-    assert parrot.ended.wait(1)
+    assert parrot.ended.wait(4)
 
 
 async def test_a_cancelled_stream_stops_the_model(parrot: Parrot) -> None:
@@ -187,7 +187,7 @@ async def test_a_cancelled_stream_stops_the_model(parrot: Parrot) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await asyncio.to_thread(parrot.ended.wait, 1)
+    assert await asyncio.to_thread(parrot.ended.wait, 4)
 
 
 FAIL: list[Message] = [{"role": "user", "content": "fail"}]
@@ -254,7 +254,7 @@ async def test_embedded_cancel_frees_the_engine() -> None:
         await task
     begun = time.monotonic()
     await litellm.acompletion(model=MODEL, messages=ASK, n=5, max_tokens=1)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 8
 
 
 def test_embedded_errors() -> None:

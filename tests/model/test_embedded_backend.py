@@ -222,7 +222,7 @@ async def test_an_error_of_the_listener_ends_the_call_and_frees_the_slot() -> No
     for _ in range(6):
         with pytest.raises(LookupError):
             await MODEL.call(asking(max_tokens=400), 1, on_token)
-    assert await free_again(2)
+    assert await free_again(6)
 
 
 async def test_callers_share_the_engine() -> None:
@@ -245,9 +245,9 @@ async def test_cancelling_frees_the_slots(request_: Request, n: int) -> None:
     for task in tasks:
         task.cancel()
     ended = await asyncio.gather(*tasks, return_exceptions=True)
-    assert time.monotonic() - begun < 0.2
+    assert time.monotonic() - begun < 1
     assert all(isinstance(error, asyncio.CancelledError) for error in ended)
-    assert await free_again(5)
+    assert await free_again(12)  # reading on would take half a minute and more
 
 
 # -- errors --------------------------------------------------------------------------------------------------
@@ -300,7 +300,7 @@ async def test_an_answer_that_breaks_off_is_no_answer(monkeypatch: pytest.Monkey
 @pytest.fixture(autouse=True)
 def _no_thread_stays() -> Iterator[None]:
     yield
-    for _ in range(50):
+    for _ in range(150):
         if not any(thread.name == "emoagents-embedded" for thread in threading.enumerate()):
             return
         time.sleep(0.1)
