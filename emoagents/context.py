@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+from pydantic import InstanceOf
+from pydantic.json_schema import SkipJsonSchema
 
 from emoagents.errors import CompositionError, ParameterError
 from emoagents.model.budget import Budget
+from emoagents.model.cache import CacheOpener, CacheSetting
 from emoagents.model.door import ModelDoor
 from emoagents.model.request import Backend
 from emoagents.model.retry import Retry
 
-if TYPE_CHECKING:
-    from emoagents.model.cache import CacheSetting
-
 __all__ = ["Context", "resolve_context"]
+
+T = TypeVar("T")
 
 _REPLICAS = 64
 """Repetitions that each level of nesting keeps apart."""
+_OWN = frozenset({"messages", "model", "n", "stream", "response_format", "num_retries", "max_retries", "fallbacks"})
+"""Parameters of a request that are the library's to set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +33,7 @@ class Context:
 
     One Context is one account: its budget and ledger cover everything that runs under this object. `Strategy.run`
     and its siblings begin a new account for each run; in your own graph, make a new Context for each request
-    (or `fresh()` one).
+    (or `fresh()` one). Where it comes as JSON, budget and retry are objects with their attributes.
 
     Attributes:
         model: litellm's name ("openai/gpt-4o-mini"), "embedded/smollm2", "scripted/FILE.json", or a backend
@@ -35,7 +41,8 @@ class Context:
         temperature, top_p, max_tokens, stop, seed: sampling settings in OpenAI's meaning; None leaves the
             provider's default. A strategy that needs a temperature of its own uses it where this one is None.
         budget: what may be spent at most.
-        cache: None, "memory", a file, a redis:// address, or a LangGraph cache.
+        cache: None, "memory" (shared with what `fresh` makes of this one), a file, a redis:// address, or a
+            LangGraph cache.
         api_key, api_base: for providers that need them given; the key is never shown or stored.
         retry: how often and how long to ask again.
         concurrency: requests in flight at most, counted over all that this process sends to the same endpoint.
@@ -50,16 +57,16 @@ class Context:
         ParameterError: a value is out of its range.
     """
 
-    model: str | Backend | None = None
+    model: str | SkipJsonSchema[InstanceOf[Backend]] | None = None
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     seed: int | None = None
     budget: Budget | None = None
-    cache: CacheSetting = None
+    cache: CacheSetting = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
-    api_base: str | None = None
+    api_base: str | None = field(default=None, repr=False)
     retry: Retry = Retry()
     concurrency: int = 32
     rpm: int | None = None
@@ -71,6 +78,8 @@ class Context:
     replica: int = 0
     door: ModelDoor = field(init=False, repr=False, compare=False)
     """The model door of this account."""
+    opener: CacheOpener = field(init=False, repr=False, compare=False)
+    """What opens the cache, shared with `fresh` copies."""
 
     def __post_init__(self) -> None:
         _check("temperature", self.temperature, 0, 10)
@@ -78,12 +87,21 @@ class Context:
         _check("max_tokens", self.max_tokens, 1)
         _check("concurrency", self.concurrency, 1)
         _check("rpm", self.rpm, 1)
+        if own := _OWN & self.extra.keys():
+            raise ParameterError(f"extra can't hold {' or '.join(sorted(own))}: that is for emoagents to set")
         object.__setattr__(self, "stop", (self.stop,) if isinstance(self.stop, str) else tuple(self.stop))
+        object.__setattr__(self, "tools", tuple(self.tools))
+        object.__setattr__(self, "budget", _made(Budget, "budget", self.budget))
+        object.__setattr__(self, "retry", _made(Retry, "retry", self.retry))
+        object.__setattr__(self, "opener", CacheOpener(self.cache))
         object.__setattr__(self, "door", ModelDoor(self))
 
     def fresh(self, **changes: Any) -> Context:
         """Return a copy with these changes and an account of its own."""
-        return replace(self, **changes)
+        copy = replace(self, **changes)
+        if "cache" not in changes:
+            object.__setattr__(copy, "opener", self.opener)
+        return copy
 
     def nested(self, replica: int = 0) -> Context:
         """Return a copy on the same account for a strategy inside another.
@@ -94,6 +112,14 @@ class Context:
         object.__setattr__(inner, "door", self.door)
         return inner
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Context:
+        return self  # immutable, and an account is not doubled
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the settings: in another process they begin an account of their own."""
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        return functools.partial(Context, **given), ()
+
 
 def _check(name: str, value: float | None, low: float, high: float = float("inf")) -> None:
     if value is None:
@@ -101,6 +127,17 @@ def _check(name: str, value: float | None, low: float, high: float = float("inf"
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         span = f"at least {low}" if high == float("inf") else f"between {low} and {high}"
         raise ParameterError(f"{name} must be a number of {span}, not {value!r}")
+
+
+def _made(kind: type[T], name: str, value: Any) -> T:
+    """Return the value, made of its attributes where it came as JSON."""
+    if not isinstance(value, Mapping):
+        return value  # type: ignore[no-any-return]
+    try:
+        return kind(**value)
+    except TypeError:
+        names = ", ".join(f.name for f in fields(kind))  # type: ignore[arg-type]
+        raise ParameterError(f"{name} has attributes {names}, and not all of {', '.join(map(str, value))}") from None
 
 
 def resolve_context(given: object) -> Context:

@@ -72,8 +72,9 @@ class Step(Runnable[AnswerState, Update]):
         run = Run.here()
         if not self._first:
             return {**await self._function(state, run), "trace": run.trace}
+        left_over = {k: None for k in _PRIVATE if state.get(k) is not None}
         update = await self._function({"messages": state["messages"]}, run)
-        return {**dict.fromkeys(_PRIVATE), **update, "trace": Overwrite(run.trace)}
+        return {**left_over, **update, "trace": Overwrite(run.trace) if state.get("trace") else run.trace}
 
 
 @contextmanager

@@ -8,59 +8,97 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import json
 import logging
-import re
+import os
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from emoagents.errors import MissingExtraError, ParameterError
-from emoagents.model.request import Choice, Request
+from emoagents.model.request import Choice, Request, is_secret
 
 if TYPE_CHECKING:
     from langgraph.cache.base import BaseCache
 
-__all__ = ["AnswerCache", "CacheSetting", "answer_key", "open_cache"]
+__all__ = ["AnswerCache", "CacheOpener", "CacheSetting", "answer_keys", "open_cache"]
 
-CacheSetting: TypeAlias = "str | Path | BaseCache[Any] | None"
+if TYPE_CHECKING:
+    CacheSetting: TypeAlias = str | Path | BaseCache[Any] | None
+else:
+    CacheSetting = str | Path | None  # what can be written as JSON; the other name is not imported here
 """None: no cache. "memory": for this context. "redis://...": that server. Another string: a file. Or a backend."""
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 _NAMESPACE = ("emoagents", "answers")
-_FORMAT = 1
-_SECRET = re.compile(r"api_?key|secret|password|authorization|headers|credential|aws_|(^|_)token$", re.IGNORECASE)
+_FORMAT = 2
 _CHOICE = TypeAdapter(Choice)
-_OPENING = 10.0
+_PATIENCE = 30.0
+"""Seconds to wait for other processes that write to the same file."""
+_REDIS_TIMEOUT = 5.0
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
-def answer_key(endpoint: str, model: str, request: Request, index: int) -> str:
-    """Return the cache key of one sample: a sha256 in hex over all that decides the answer, and no secret."""
-    schema = request.response_format
+# -- the key -------------------------------------------------------------------------------------------------
+
+
+def answer_keys(endpoint: str, model: str, request: Request, indices: Iterable[int]) -> dict[int, str]:
+    """Return the cache key of each sample: a sha256 in hex over all that decides the answer, and no secret.
+
+    Raises:
+        ParameterError: the request can't be written as JSON.
+    """
     whole = {
         "format": _FORMAT,
         "endpoint": endpoint,
         "model": model,
         "messages": list(request.messages),
-        "sampling": [request.temperature, request.top_p, request.max_tokens, list(request.stop), request.seed],
-        "response_format": schema.model_json_schema() if schema is not None else None,
-        "tools": [list(request.tools), request.tool_choice],
+        "sampling": [_float(request.temperature), _float(request.top_p), request.max_tokens, request.stop],
+        "seed": request.seed,
+        "response_format": _schema(request.response_format) if request.response_format is not None else None,
+        "tools": [request.tools, request.tool_choice],
         "logprobs": [request.logprobs, request.top_logprobs],
         "extra": _public(request.extra),
-        "index": index,
     }
-    text = json.dumps(whole, sort_keys=True, ensure_ascii=True, default=_plain, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    try:
+        text = json.dumps(whole, sort_keys=True, default=_plain, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"the request can't be written as JSON: {error}") from None
+    common = hashlib.sha256(text.encode())
+    return {index: _key(common, index) for index in indices}
 
 
-def _public(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in values.items() if not _SECRET.search(k)}
+def _key(common: hashlib._Hash, index: int) -> str:
+    digest = common.copy()
+    digest.update(b"#%d" % index)
+    return digest.hexdigest()
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)  # 1 and 1.0 ask for the same
+
+
+@lru_cache(maxsize=256)
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _public(v) for k, v in value.items() if not is_secret(str(k))}
+    return [_public(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def _plain(value: Any) -> Any:
@@ -68,7 +106,12 @@ def _plain(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(map(repr, value))
     return repr(value)
+
+
+# -- the cache -----------------------------------------------------------------------------------------------
 
 
 class _JsonSerde:
@@ -78,24 +121,35 @@ class _JsonSerde:
         return "json", json.dumps(obj, ensure_ascii=True).encode()
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        try:
+        with suppress(ValueError, TypeError, RecursionError):
             return json.loads(data[1]) if data[0] == "json" else None
-        except (ValueError, TypeError):
-            return None
+
+
+class _Store(Protocol):
+    """The part of LangGraph's BaseCache that is used."""
+
+    def get(self, keys: Sequence[Any], /) -> Mapping[Any, Any]: ...
+
+    def set(self, pairs: Mapping[Any, tuple[Any, int | None]], /) -> None: ...
 
 
 class AnswerCache:
-    """Reads and writes samples. A damaged entry or an unreachable backend is a miss and never stops a run."""
+    """Reads and writes samples. A damaged entry or an unreachable backend is a miss and never stops a run.
 
-    def __init__(self, backend: BaseCache[Any], *, blocking: bool = True) -> None:
-        self._backend = backend
+    Args:
+        store: where the samples lie.
+        blocking: whether reading and writing may take long, and so needs a thread.
+    """
+
+    def __init__(self, store: _Store, *, blocking: bool = True) -> None:
+        self._store = store
         self._blocking = blocking
         self._warned = False
 
     async def get(self, keys: Sequence[str]) -> list[Choice | None]:
         """Return the samples of these keys in order, None for each miss."""
         try:
-            found = await self._do(self._backend.get, [(_NAMESPACE, k) for k in keys])
+            found = await self._do(self._store.get, [(_NAMESPACE, k) for k in keys])
         except Exception as error:  # any backend, any fault: the model can still be asked
             self._warn("read", error)
             return [None] * len(keys)
@@ -104,11 +158,11 @@ class AnswerCache:
     async def put(self, samples: Mapping[str, Choice]) -> None:
         """Keep samples by key."""
         try:
-            await self._do(self._backend.set, {(_NAMESPACE, k): (asdict(c), None) for k, c in samples.items()})
+            await self._do(self._store.set, {(_NAMESPACE, k): (asdict(c), None) for k, c in samples.items()})
         except Exception as error:
             self._warn("write", error)
 
-    async def _do(self, work: Callable[[Any], Any], argument: Any) -> Any:
+    async def _do(self, work: Callable[[Any], T], argument: Any) -> T:
         # the async methods of LangGraph's Redis backend block, so threads are for us to choose
         return await asyncio.to_thread(work, argument) if self._blocking else work(argument)
 
@@ -121,12 +175,35 @@ class AnswerCache:
 def _choice(value: Any) -> Choice | None:
     try:
         return _CHOICE.validate_python(value) if isinstance(value, dict) else None
-    except ValidationError:
+    except (ValidationError, RecursionError):
         return None
 
 
+# -- where it lies -------------------------------------------------------------------------------------------
+
+
+class CacheOpener:
+    """Opens the cache of a setting on first use, once for all that share it."""
+
+    def __init__(self, setting: CacheSetting) -> None:
+        self._setting = setting
+        self._lock = threading.Lock()
+        self._cache: AnswerCache | None = None
+
+    async def open(self) -> AnswerCache | None:
+        """Return the cache. See `open_cache`."""
+        if self._setting is None or self._cache is not None:
+            return self._cache
+        return await asyncio.to_thread(self._open_once)
+
+    def _open_once(self) -> AnswerCache | None:
+        with self._lock:
+            self._cache = self._cache or open_cache(self._setting)
+            return self._cache
+
+
 def open_cache(setting: CacheSetting) -> AnswerCache | None:
-    """Return the cache of a setting.
+    """Return the cache of a setting. Blocks.
 
     Raises:
         ParameterError: the file can't be made, or the setting is of no known kind.
@@ -135,60 +212,121 @@ def open_cache(setting: CacheSetting) -> AnswerCache | None:
     if setting is None:
         return None
     if setting == "memory":
-        return _in_memory()
+        return AnswerCache(_memory(), blocking=False)
     if isinstance(setting, str | Path):
         address = str(setting)
-        redis = address.startswith(("redis://", "rediss://"))
-        return AnswerCache(_open_redis(address) if redis else _open_file(_absolute(address)))
+        redis = address.startswith(("redis://", "rediss://", "unix://"))
+        return _in_redis(address) if redis else _in_file(address)
     if hasattr(setting, "get") and hasattr(setting, "set"):
         return AnswerCache(setting)
     raise ParameterError(f"cache must be 'memory', a file, a redis:// address or a LangGraph cache, not {setting!r}")
 
 
-def _in_memory() -> AnswerCache:
+def _memory() -> _Store:
     from langgraph.cache.memory import InMemoryCache
 
-    return AnswerCache(InMemoryCache(serde=_JsonSerde()), blocking=False)
+    return InMemoryCache(serde=_JsonSerde())
 
 
-def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().resolve())
-
-
-@lru_cache(maxsize=16)
-def _open_file(path: str) -> BaseCache[Any]:
+def _in_file(path: str) -> AnswerCache:
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        return _connect(path)
-    except OSError as error:
-        raise ParameterError(f"cache: can't use the file {path}: {error.strerror or error}") from None
-    except sqlite3.OperationalError as error:
-        raise ParameterError(f"cache: can't use the file {path}: {error}") from None
-    except sqlite3.DatabaseError:
-        aside = f"{path}.damaged-{int(time.time())}"
-        Path(path).rename(aside)
-        _log.warning("the cache file %s was damaged: it is now %s, and a new one is begun", path, aside)
-        return _connect(path)
+        file = _file(str(Path(path).expanduser().resolve()))
+        file.get([])
+    except (OSError, sqlite3.Error, RuntimeError) as error:  # RuntimeError: no such user's home
+        reason = getattr(error, "strerror", None) or error
+        raise ParameterError(f"cache: can't use the file {path}: {reason}") from None
+    return AnswerCache(file)
 
 
-def _connect(path: str) -> BaseCache[Any]:
-    from langgraph.cache.sqlite import SqliteCache
-
-    give_up = time.monotonic() + _OPENING
-    while True:
-        try:
-            return SqliteCache(path=path, serde=_JsonSerde())
-        except sqlite3.OperationalError as error:  # another process is switching the new file to WAL
-            if "locked" not in str(error) or time.monotonic() > give_up:
-                raise
-            time.sleep(0.05)
-
-
-def _open_redis(address: str) -> BaseCache[Any]:
+def _in_redis(address: str) -> AnswerCache | None:
     from langgraph.cache.redis import RedisCache
 
     try:
-        import redis  # type: ignore[import-not-found,unused-ignore]  # an extra
+        redis = importlib.import_module("redis")
     except ImportError:
         raise MissingExtraError("redis", "a cache in Redis") from None
-    return RedisCache(redis.Redis.from_url(address), serde=_JsonSerde())
+    try:
+        limits = {"socket_timeout": _REDIS_TIMEOUT, "socket_connect_timeout": _REDIS_TIMEOUT}
+        client = redis.Redis.from_url(address, **limits)
+        client.ping()
+    except ValueError:  # its text may hold the password
+        raise ParameterError("cache: write a Redis address as redis://HOST:PORT/NUMBER") from None
+    except redis.RedisError as error:
+        _log.warning("the answer cache in Redis can't be reached (%s): going on without it", error)
+        return None
+    return AnswerCache(RedisCache(client, serde=_JsonSerde()))
+
+
+@lru_cache(maxsize=64)
+def _file(path: str) -> _File:
+    return _File(path)
+
+
+class _File:
+    """An SQLite file for several processes, opened by each on first use, and begun anew where it is damaged."""
+
+    _inherited: ClassVar[list[Any]] = []
+    """Connections of a forked child's parent: even to close one would break the parent's."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._opened: tuple[int, int | None, _Store] | None = None
+
+    def get(self, keys: Sequence[Any], /) -> Mapping[Any, Any]:
+        return self._use(lambda store: store.get(keys))
+
+    def set(self, pairs: Mapping[Any, tuple[Any, int | None]], /) -> None:
+        self._use(lambda store: store.set(pairs))
+
+    def _use(self, work: Callable[[_Store], T]) -> T:
+        give_up = time.monotonic() + _PATIENCE
+        while True:
+            inode = _inode(self._path)
+            try:
+                return work(self._store(inode))
+            except sqlite3.DatabaseError as error:
+                code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+                if code in _DAMAGED:
+                    _set_aside(self._path, inode)
+                elif code not in _BUSY or time.monotonic() > give_up:
+                    raise
+                else:  # busy without a wait of SQLite's own: another process makes the file or changes its mode
+                    time.sleep(0.02)
+
+    def _store(self, inode: int | None) -> _Store:
+        opened = self._opened
+        if opened is not None and opened[:2] == (os.getpid(), inode):
+            return opened[2]
+        if opened is not None and opened[0] != os.getpid():
+            self._inherited.append(opened)
+        store = _connect(self._path)
+        self._opened = (os.getpid(), _inode(self._path), store)
+        return store
+
+
+def _connect(path: str) -> _Store:
+    from langgraph.cache.sqlite import SqliteCache
+
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return SqliteCache(path=path, serde=_JsonSerde())
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _set_aside(path: str, inode: int | None) -> None:
+    """Rename a damaged file, unless another process has done so; its journals with it, for they would be replayed."""
+    from filelock import FileLock
+
+    with FileLock(f"{path}.lock", timeout=_PATIENCE):
+        if _inode(path) != inode:
+            return
+        aside = f"{path}.damaged-{time.time_ns()}"
+        for part in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                os.rename(path + part, aside + part)
+    _log.warning("the cache file %s was damaged: it is now %s, and a new one is begun", path, aside)

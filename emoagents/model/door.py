@@ -1,40 +1,45 @@
 """The model door: every call to a model goes through here, and all that is common to calls is done here.
 
-In this order: cache, budget, limits, retries, one physical request by the backend, ledger, cache again.
+In this order: cache, retries, budget, limits, one physical request by the backend, ledger, cache again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from emoagents.errors import BudgetExceeded, ModelCallError, ModelConfigError, RunError
+from emoagents.errors import ModelCallError, ModelConfigError, RunError
 from emoagents.model.budget import Budget, BudgetMeter, Hold
-from emoagents.model.cache import AnswerCache, answer_key, open_cache
+from emoagents.model.cache import AnswerCache, answer_keys
 from emoagents.model.ledger import Ledger
 from emoagents.model.limits import endpoint
 from emoagents.model.loop import on_model_loop
 from emoagents.model.request import Backend, Choice, Completion, OnToken, Reply, Request
 from emoagents.model.resolve import default_model, open_backend
-from emoagents.model.retry import remaining
+from emoagents.model.retry import Deadline
 from emoagents.model.structured import parsed, re_ask, with_schema_in_prompt
 from emoagents.together import together
 
 if TYPE_CHECKING:
     from emoagents.context import Context
 
-T = TypeVar("T")
-
 __all__ = ["ModelDoor", "OnEvent", "Samples"]
 
 OnEvent: TypeAlias = Callable[[Mapping[str, Any]], None]
-"""Told of what happens inside a call: {"event": "retry", "error", "seconds", "attempt"}."""
+"""Told of what happens inside a call: {"event": "retry", "error", "seconds", "attempt"}, and {"event": "restart"}
+where the tokens told so far belong to an answer that will not come: a screen should drop them."""
 
-_TOP_UPS = 3
-"""Times that choices which did not come back are asked for again."""
+T = TypeVar("T")
+
+_ROUNDS = 3
+"""Times that a choice is asked for, if replies hold fewer than asked."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +56,7 @@ class Samples:
             RunError: there is none; the first error of the samples.
         """
         if not self.completions:
-            raise self.errors[0]
+            raise self.errors[0] if self.errors else RunError("no sample was asked for")
         return self.completions
 
 
@@ -111,16 +116,22 @@ class ModelDoor:
         Raises:
             UsageError: the caller's mistake. Failures of the model are returned in `errors`, for others go on.
         """
-        call = _Call(request, node, on_token if len(indices) == 1 else None, on_event or (lambda _: None))
+        listener = _Listener(on_token if len(indices) == 1 else None, on_event)
+        call = _Call(request, node, listener)
         return await on_model_loop(lambda: self._sample(call, list(indices)))
 
     async def groups(self, indices: Sequence[int]) -> list[list[int]]:
         """Split indices into those that one physical request can bring together."""
         backend = await self.backend()
-        size = backend.max_n if endpoint(backend.endpoint).honours_n else 1
+        size = 1 if backend.name in endpoint(backend.endpoint).ignores_n else backend.max_n
         return [list(indices[i : i + size]) for i in range(0, len(indices), size)]
 
     # -- everything below runs on the model loop -----------------------------------------------------------------
+
+    @property
+    def _b(self) -> Backend:
+        assert self._backend is not None
+        return self._backend
 
     async def _open(self) -> None:
         if self._opening is None or (self._opening.done() and self._backend is None):
@@ -129,7 +140,7 @@ class ModelDoor:
 
     async def _open_once(self) -> None:
         s = self._settings
-        self._cache = await asyncio.to_thread(open_cache, s.cache)
+        self._cache = await s.opener.open()
         backend = await open_backend(s.model or default_model(), api_key=s.api_key, api_base=s.api_base)
         price = backend.cost(1000, 1000)
         if price is None and s.budget is not None and s.budget.usd is not None:
@@ -143,38 +154,34 @@ class ModelDoor:
             return await self._sample_structured(call, indices)
         return await self._sample_text(call, indices)
 
+    # -- structured output ---------------------------------------------------------------------------------------
+
     async def _sample_structured(self, call: _Call, indices: list[int]) -> Samples:
-        schema = call.request.response_format
-        assert schema is not None
-        if not (await self.backend()).native_schema:
+        if not self._b.native_schema:
             call = replace(call, request=with_schema_in_prompt(call.request))
         samples = await self._sample_text(call, indices)
-        checked = [parsed(c, schema) for c in samples.completions]
-        again = [i for i, c in enumerate(checked) if c.parse_error is not None]
-        repeats = await asyncio.gather(*(self._ask_again(call, checked[i]) for i in again))
-        for i, completion in zip(again, repeats, strict=True):
-            checked[i] = completion
-        return replace(samples, completions=checked)
+        return replace(samples, completions=await _all(self._fitting(call, c) for c in samples.completions))
 
-    async def _ask_again(self, call: _Call, failed: Completion) -> Completion:
+    async def _fitting(self, call: _Call, completion: Completion) -> Completion:
+        """Return the completion with what was parsed; where it does not fit, after one repeated question."""
         schema = call.request.response_format
         assert schema is not None
-        repeat = replace(call, request=re_ask(call.request, failed), on_token=None)
-        samples = await self._sample_text(repeat, [failed.index])
-        return parsed(samples.completions[0], schema) if samples.completions else failed
+        first = parsed(completion, schema)
+        if first.parse_error is None or first.tool_calls:
+            return first
+        call.listener.restart()
+        again = await self._sample_text(replace(call, request=re_ask(call.request, first)), [first.index])
+        return parsed(again.completions[0], schema) if again.completions else first
+
+    # -- cache ---------------------------------------------------------------------------------------------------
 
     async def _sample_text(self, call: _Call, indices: list[int]) -> Samples:
-        keys = {i: answer_key(self._b.endpoint, self._b.name, call.request, i) for i in indices} if self._cache else {}
+        keys = answer_keys(self._b.endpoint, self._b.name, call.request, indices) if self._cache else {}
         found = await self._look_up(keys, call)
         missing = [i for i in indices if i not in found]
-        bought, errors = await self._buy(call, missing, keys)
+        bought, errors = await self._buy(call, missing, keys) if missing else ({}, [])
         both = {**found, **bought}
         return Samples(completions=[both[i] for i in indices if i in both], errors=errors)
-
-    @property
-    def _b(self) -> Backend:
-        assert self._backend is not None
-        return self._backend
 
     async def _look_up(self, keys: dict[int, str], call: _Call) -> dict[int, Completion]:
         if self._cache is None:
@@ -183,135 +190,178 @@ class ModelDoor:
         found = {i: _completion(c, i, cached=True) for i, c in zip(keys, choices, strict=True) if c is not None}
         if found:
             self.ledger.cached(call.node, len(found))
-            if call.on_token is not None:
-                call.on_token(next(iter(found.values())).text)
+            call.listener.token(next(iter(found.values())).text)
         return found
+
+    async def _keep(self, request: Request, got: dict[str, Choice]) -> None:
+        if self._cache is None:
+            return
+        if request.max_tokens is None and self._meter.budget.needs_estimate:  # the budget's bound is not the request's
+            got = {k: c for k, c in got.items() if c.finish_reason != "length"}
+        await asyncio.shield(self._cache.put(got))
+
+    # -- physical requests ---------------------------------------------------------------------------------------
 
     async def _buy(
         self, call: _Call, indices: list[int], keys: dict[int, str]
     ) -> tuple[dict[int, Completion], list[RunError]]:
         bought: dict[int, Completion] = {}
         errors: list[RunError] = []
-        for _ in range(_TOP_UPS):
-            missing = [i for i in indices if i not in bought]
-            if not missing or errors:
-                break
+        missing = indices
+        for _ in range(_ROUNDS):
             groups = await self.groups(missing)
-            for outcome in await _all(self._request(call, group, keys) for group in groups):
+            missing = []
+            outcomes = await _all(_or_error(self._request(call, group, keys)) for group in groups)
+            for group, outcome in zip(groups, outcomes, strict=True):
                 if isinstance(outcome, RunError):
                     errors.append(outcome)
                 else:
                     bought.update(outcome)
-        if not errors and len(bought) < len(indices):
-            errors.append(ModelCallError(f"{self.name} keeps returning fewer choices than asked", model=self.name))
-        return bought, errors
+                    missing += [i for i in group if i not in outcome]
+            if not missing:
+                return bought, errors
+        short = ModelCallError(f"{self.name} keeps returning fewer choices than asked", model=self.name)
+        return bought, [*errors, short]
 
     async def _request(self, call: _Call, indices: list[int], keys: dict[int, str]) -> dict[int, Completion]:
         """Make one physical request, repeated until it is answered, and keep what came."""
-        request = self._numbered(call.request, indices)
-        reply = await self._with_retries(call, request, len(indices))
-        place = endpoint(self._b.endpoint)
-        if len(indices) > 1 and len(reply.choices) == 1:
-            place.honours_n = False
+        request = _numbered(call.request, indices[0])
+        numbered = replace(call, request=request)
+        reply = await self._meter.within_seconds(lambda: self._with_retries(numbered, len(indices)))
+        if len(indices) > 1 and len(reply.choices) + reply.unusable == 1:
+            endpoint(self._b.endpoint).ignores_n.add(self._b.name)
         got = dict(zip(indices, reply.choices, strict=False))
-        if self._cache is not None:
-            await asyncio.shield(self._cache.put({keys[i]: c for i, c in got.items()}))
+        await self._keep(request, {keys[i]: c for i, c in got.items() if keys})
         return {i: _completion(c, i) for i, c in got.items()}
 
-    def _numbered(self, request: Request, indices: list[int]) -> Request:
-        """Give each request of one sample a seed of its own: the same seed would bring the same sample."""
-        if request.seed is None or not indices[0]:
-            return request
-        return replace(request, seed=request.seed + indices[0])
-
-    async def _with_retries(self, call: _Call, request: Request, n: int) -> Reply:
-        retry = self._settings.retry
-        deadline_at = time.monotonic() + retry.deadline
+    async def _with_retries(self, call: _Call, n: int) -> Reply:
+        deadline = Deadline(self._settings.retry.deadline)
         try:
-            return await self._attempt(call, request, n, deadline_at)
+            async with deadline.limit:
+                return await self._repeated(call, n, deadline)
+        except TimeoutError:
+            if not deadline.limit.expired():
+                raise
+            text = f"{self.name} did not answer within {deadline.seconds:g} s"
+            raise ModelCallError(text, model=self.name, status=408) from None
+
+    async def _repeated(self, call: _Call, n: int, deadline: Deadline) -> Reply:
+        try:
+            return await self._attempt(call, n, deadline)
         except ModelCallError as error:
-            failed: ModelCallError | None = error
+            failed = [error]  # tenacity is shown this first attempt: most calls never need its loop
+
+        async def attempt() -> Reply:
+            if failed:
+                raise failed.pop()
+            return await self._attempt(call, n, deadline)
 
         def tell(error: ModelCallError, seconds: float, attempt: int) -> None:
-            event = {"event": "retry", "error": str(error), "seconds": round(seconds, 3), "attempt": attempt}
-            call.on_event(event)
+            call.listener.event("retry", error=str(error), seconds=round(seconds, 3), attempt=attempt)
+            call.listener.restart()
 
-        async for attempt in retry.runner(tell):
-            with attempt:
-                if failed is not None:  # tenacity's first attempt is the one above: most calls never need its loop
-                    first, failed = failed, None
-                    raise first
-                return await self._attempt(call, request, n, deadline_at)
-        raise AssertionError("tenacity re-raises the last error")
+        reply: Reply = await self._settings.retry.runner(deadline, tell)(attempt)
+        return reply
 
-    async def _attempt(self, call: _Call, request: Request, n: int, deadline_at: float) -> Reply:
-        place = endpoint(self._b.endpoint)
-        async with place.slot(self._settings.concurrency, self._settings.rpm):
-            request, hold = await self._hold(request, n)
-            began = time.monotonic()
-            spent = Hold(calls=0)
-            try:
-                reply = await self._within_time(self._b.call(request, n, call.on_token), deadline_at)
-                spent = self._booked(call, reply, time.monotonic() - began, hold)
-                return reply
-            except ModelCallError as error:
-                spent = hold if error.billed else spent
-                self._lost(call, error.billed, time.monotonic() - began)
-                raise
-            except (asyncio.CancelledError, BudgetExceeded):
-                spent = hold  # cut off by us: the provider may bill what it did
-                self._lost(call, True, time.monotonic() - began)
-                raise
-            finally:
-                self._meter.settle(hold, calls=spent.calls, tokens=spent.tokens, usd=spent.usd)
+    async def _attempt(self, call: _Call, n: int, deadline: Deadline) -> Reply:
+        request, hold = await self._hold(call.request, n)
+        spent, began = Hold(calls=0), None
+        try:
+            async with endpoint(self._b.endpoint).slot(self._settings.concurrency, self._settings.rpm):
+                deadline.begin()
+                began = time.monotonic()
+                reply = await self._b.call(request, n, call.listener.on_token)
+            self.ledger.answered(call.node, reply, time.monotonic() - began)
+            spent = _spent(reply, hold)
+            return reply
+        except (ModelCallError, asyncio.CancelledError) as error:
+            billed = error.billed if isinstance(error, ModelCallError) else True  # cut off: it may be billed
+            if began is not None:
+                spent = hold if billed else spent
+                self._lost(call, billed, time.monotonic() - began)
+            raise
+        finally:
+            self._meter.settle(hold, spent)
 
     def _lost(self, call: _Call, billed: bool, seconds: float) -> None:
-        self.ledger.failed(
-            call.node, calls=int(billed), cost_usd=self._cost_of_lost if billed else 0.0, seconds=seconds
-        )
-
-    def _booked(self, call: _Call, reply: Reply, seconds: float, hold: Hold) -> Hold:
-        self.ledger.answered(call.node, reply, seconds)
-        if reply.prompt_tokens is None or reply.completion_tokens is None:
-            return hold  # not told: count what was held
-        usd = reply.cost_usd if reply.cost_usd is not None else hold.usd
-        return Hold(1, reply.prompt_tokens + reply.completion_tokens, usd)
-
-    async def _within_time(self, work: Any, deadline_at: float) -> Reply:
-        left, budget_left = remaining(deadline_at), self._meter.seconds_left()
-        try:
-            async with asyncio.timeout(left if budget_left is None else min(left, max(budget_left, 1e-3))):
-                reply: Reply = await work
-                return reply
-        except TimeoutError:
-            if budget_left is not None and budget_left <= left:
-                raise self._meter.out_of_time() from None
-            seconds = self._settings.retry.deadline
-            raise ModelCallError(
-                f"{self.name} did not answer within {seconds:g} s", model=self.name, status=408, billed=True
-            ) from None
+        cost = self._cost_of_lost if billed else 0.0
+        self.ledger.failed(call.node, calls=int(billed), cost_usd=cost, seconds=seconds)
 
     async def _hold(self, request: Request, n: int) -> tuple[Request, Hold]:
-        budget = self._meter.budget
-        if not budget.needs_estimate:
-            return request, await self._meter.hold()
-        prompt = await asyncio.to_thread(self._b.count_tokens, request.messages)
-        answer = request.max_tokens or min(Budget.ANSWER_TOKENS, self._room(prompt))
-        usd = self._b.cost(prompt, answer * n) or 0.0
-        hold = await self._meter.hold(prompt + answer * n, usd)
+        """Reserve what the request may cost; return it with the bound for its answer that this takes."""
+        if not self._meter.budget.needs_estimate:
+            return request, (await self._meter.hold())[0]
+        prompt = await asyncio.to_thread(self._count, request)
+        most = request.max_tokens or self._room(prompt)
+        least = request.max_tokens or min(Budget.LEAST_ANSWER_TOKENS, most)
+
+        def bound(answer: int) -> Hold:
+            return Hold(1, prompt + answer * n, self._b.cost(prompt, answer * n) or 0.0)
+
+        hold, answer = await self._meter.hold(bound, most, least)
         return replace(request, max_tokens=answer), hold
+
+    def _count(self, request: Request) -> int:
+        """Return the prompt's tokens, with what of tools and schema is sent beside it."""
+        beside: list[Any] = list(request.tools)
+        if request.response_format is not None and self._b.native_schema:
+            beside.append(request.response_format.model_json_schema())
+        extra = [{"role": "user", "content": json.dumps(beside, default=str)}] if beside else []
+        return self._b.count_tokens([*request.messages, *extra])
 
     def _room(self, prompt: int) -> int:
         window = self._b.context_window
-        return max(1, window - prompt) if window else Budget.ANSWER_TOKENS
+        return min(Budget.ANSWER_TOKENS, max(1, window - prompt)) if window else Budget.ANSWER_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
     request: Request
     node: str
-    on_token: OnToken | None
-    on_event: OnEvent
+    listener: _Listener
+
+
+class _Listener:
+    """Tells the caller what happens. A listener that fails is not called again: its call goes on, and is paid once."""
+
+    def __init__(self, on_token: OnToken | None, on_event: OnEvent | None) -> None:
+        self.on_token = self.token if on_token else None
+        self._on_token, self._on_event = on_token, on_event
+        self._told = False
+
+    def token(self, text: str) -> None:
+        if self._on_token is not None:
+            self._told = True
+            self._tell("_on_token", text)
+
+    def event(self, event: str, **data: Any) -> None:
+        if self._on_event is not None:
+            self._tell("_on_event", {"event": event, **data})
+
+    def restart(self) -> None:
+        """Say that what was told of the answer is void."""
+        if self._told:
+            self._told = False
+            self.event("restart")
+
+    def _tell(self, name: str, what: Any) -> None:
+        try:
+            getattr(self, name)(what)
+        except Exception:
+            setattr(self, name, None)
+            _log.exception("%s failed; it is not told of anything more", name.lstrip("_"))
+
+
+def _numbered(request: Request, index: int) -> Request:
+    """Give each request of one sample a seed of its own: the same seed would bring the same sample."""
+    return request if request.seed is None or not index else replace(request, seed=request.seed + index)
+
+
+def _spent(reply: Reply, hold: Hold) -> Hold:
+    if reply.prompt_tokens is None or reply.completion_tokens is None:
+        return hold  # not told: count what was held
+    usd = reply.cost_usd if reply.cost_usd is not None else hold.usd
+    return Hold(1, reply.prompt_tokens + reply.completion_tokens, usd)
 
 
 def _completion(choice: Choice, index: int, *, cached: bool = False) -> Completion:
@@ -325,17 +375,17 @@ def _completion(choice: Choice, index: int, *, cached: bool = False) -> Completi
     )
 
 
-async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T | RunError]:
-    """Await all side by side and return each result or `RunError`; the caller's mistake is raised."""
+async def _or_error(work: Coroutine[Any, Any, T]) -> T | RunError:
+    try:
+        return await work
+    except RunError as error:
+        return error
 
-    async def guarded(work: Coroutine[Any, Any, T]) -> T | RunError:
-        try:
-            return await work
-        except RunError as error:
-            return error
 
-    guards = [guarded(work) for work in works]
-    return [await guards[0]] if len(guards) == 1 else await together(guards)
+async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Await all side by side; one alone needs no task of its own."""
+    coroutines = list(works)
+    return [await coroutines[0]] if len(coroutines) == 1 else await together(coroutines)
 
 
 def _unknown_price(model: str) -> ModelConfigError:

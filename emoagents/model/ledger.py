@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field, fields
 
 from emoagents.model.request import Reply
@@ -41,18 +42,21 @@ class Usage:
 
 @dataclass(slots=True)
 class Ledger:
-    """Usage by node, in the order in which the nodes first asked."""
+    """Usage by node, in the order in which the nodes first asked. Booked to and read from any thread."""
 
     nodes: dict[str, Usage] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def total(self) -> Usage:
         """Return the sum over all nodes."""
-        return sum(self.nodes.values(), Usage())
+        with self._lock:
+            return sum(self.nodes.values(), Usage())
 
     def add(self, node: str, usage: Usage) -> None:
         """Book usage to a node."""
-        self.nodes[node] = self.nodes.get(node, Usage()) + usage
+        with self._lock:
+            self.nodes[node] = self.nodes.get(node, Usage()) + usage
 
     def answered(self, node: str, reply: Reply, seconds: float) -> None:
         """Book a call that was answered."""
@@ -71,8 +75,8 @@ class Ledger:
 
     def failed(self, node: str, *, calls: int, cost_usd: float | None, seconds: float) -> None:
         """Book an attempt that failed: as a call of its own where it may have been billed."""
-        usage = Usage(calls=calls, failed_calls=1, unmetered_calls=calls, cost_usd=cost_usd, seconds=seconds)
-        self.add(node, usage)
+        lost = Usage(calls=calls, failed_calls=1, unmetered_calls=calls, cost_usd=cost_usd, seconds=seconds)
+        self.add(node, lost)
 
     def cached(self, node: str, samples: int) -> None:
         """Book samples that were answered without a call."""

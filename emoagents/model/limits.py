@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator
@@ -23,8 +24,8 @@ class Endpoint:
     """
 
     in_flight: int = 0
-    honours_n: bool = True
-    """Turned off when a request with n > 1 came back with one choice."""
+    ignores_n: set[str] = field(default_factory=set)
+    """Models whose answer to a request with n > 1 held one choice."""
     _sent: deque[float] = field(default_factory=deque)
     _waiting: deque[tuple[int, asyncio.Future[None]]] = field(default_factory=deque)
 
@@ -33,8 +34,7 @@ class Endpoint:
         """Hold one of `concurrency` places for one request, at most `rpm` of which start in any minute."""
         await self._enter(concurrency)
         try:
-            if rpm is not None:
-                await self._pace(rpm)
+            await self._pace(rpm)
             yield
         finally:
             self.in_flight -= 1
@@ -57,27 +57,31 @@ class Endpoint:
     def _wake(self) -> None:
         while self._waiting:
             concurrency, turn = self._waiting[0]
-            if turn.done():
-                self._waiting.popleft()
-            elif self.in_flight < concurrency:
-                self._waiting.popleft()
+            if not turn.done():  # else its caller was cancelled
+                if self.in_flight >= concurrency:
+                    return
                 self.in_flight += 1
                 turn.set_result(None)
-            else:
-                return
+            self._waiting.popleft()
 
-    async def _pace(self, rpm: int) -> None:
-        while True:
-            now = time.monotonic()
-            while self._sent and self._sent[0] <= now - _MINUTE:
-                self._sent.popleft()
-            if len(self._sent) < rpm:
-                self._sent.append(now)
-                return
-            await asyncio.sleep(self._sent[len(self._sent) - rpm] + _MINUTE - now)
+    async def _pace(self, rpm: int | None) -> None:
+        while (wait := self._too_early(rpm)) > 0:  # noqa: ASYNC110  # time passes; nothing is set
+            await asyncio.sleep(wait)
+        self._sent.append(time.monotonic())
+
+    def _too_early(self, rpm: int | None) -> float:
+        """Return the seconds until one more request keeps to `rpm`."""
+        now = time.monotonic()
+        while self._sent and self._sent[0] <= now - _MINUTE:
+            self._sent.popleft()
+        if rpm is None or len(self._sent) < rpm:
+            return 0.0
+        return self._sent[len(self._sent) - rpm] + _MINUTE - now
 
 
 _ENDPOINTS: dict[str, Endpoint] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_ENDPOINTS.clear)  # the parent's calls in flight are not the child's
 
 
 def endpoint(name: str) -> Endpoint:

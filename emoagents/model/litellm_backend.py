@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import re
@@ -10,32 +11,43 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from emoagents.errors import EmoagentsError, ModelCallError, ModelConfigError
-from emoagents.model.request import Choice, Message, OnToken, Reply, Request
+from emoagents.model.request import Choice, Message, OnToken, Reply, Request, is_secret
 from emoagents.model.retry import is_retryable_status, retry_after_seconds
 
 __all__ = ["LitellmBackend", "load_litellm"]
 
-_IMPORTING = threading.Lock()
+_IMPORTED = threading.Event()
 _MOST_CHOICES = 8
 """Providers that honour `n` differ in how far (Gemini stops at 8)."""
 _SHORTEST_SECRET = 6
 """Characters; shorter "keys" are placeholders, and replacing them would garble the text."""
 _NOT_SENT = ("ClientConnectorError", "ClientConnectorDNSError", "ConnectError", "ConnectionRefusedError", "gaierror")
+_NEED_KEY = frozenset(
+    {"anthropic", "cerebras", "deepseek", "fireworks_ai", "gemini", "groq", "mistral", "openai", "openrouter"}
+    | {"perplexity", "together_ai", "xai"}
+)
+"""Providers whose keys litellm can tell to be missing. Others have more ways in than it knows (profiles, logins)."""
+_NOT_SET_UP = re.compile(r"missing credentials|missing \w+ api key|unable to locate credentials|no module named", re.I)
+"""litellm reports these as a server's error (500); no server was asked."""
 
 
 def load_litellm() -> Any:
-    """Import litellm (seconds, the first time) so that it neither fetches price lists nor prints hints."""
-    with _IMPORTING:
-        if "litellm" not in sys.modules:
-            os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-            os.environ.setdefault("LITELLM_LOG", "ERROR")
-            logging.getLogger("LiteLLM").setLevel(logging.ERROR)
-        import litellm
+    """Import litellm (seconds, the first time) so that it neither fetches anything nor prints hints."""
+    ours = "litellm" not in sys.modules
+    if ours:
+        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    import litellm
 
-        litellm.suppress_debug_info = True
-        return litellm
+    if ours and "LITELLM_LOG" not in os.environ:
+        logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)  # what it logs as an error, we raise
+    litellm.suppress_debug_info = True
+    if litellm.disable_hf_tokenizer_download is None:
+        litellm.disable_hf_tokenizer_download = True  # or counting tokens of a Llama would download
+    _IMPORTED.set()
+    return litellm
 
 
 class LitellmBackend:
@@ -56,43 +68,48 @@ class LitellmBackend:
 
     def __init__(self, name: str, *, api_key: str | None = None, api_base: str | None = None) -> None:
         self.name = name
-        self._key, self._base = api_key, api_base
+        self._key = api_key
         self._litellm = load_litellm()
-        self._model, self._provider = self._resolve()
-        self.endpoint = f"{self._provider} {api_base or 'default'}"
-        self._check_key()
-        params = self._litellm.get_supported_openai_params(self._model, custom_llm_provider=self._provider) or []
-        self._params = frozenset(params)
-        self.max_n = _MOST_CHOICES if "n" in self._params else 1
-        self.native_schema = bool(
-            self._litellm.supports_response_schema(self._model, custom_llm_provider=self._provider)
-        )
-        info = self._info()
-        self.context_window = info.get("max_input_tokens")
-        self._priced = info.get("input_cost_per_token") is not None
+        self._model, self._provider, found_key, found_base = self._resolve(api_base)
+        self.endpoint = f"{self._provider} {_address(api_base or self._base_of_environment() or found_base)}"
+        self._fixed = {"model": name, "num_retries": 0, "max_retries": 0}
+        if key := api_key or self._placeholder(api_base, found_key):
+            self._fixed["api_key"] = key
+        if api_base:
+            self._fixed["api_base"] = api_base
+        elif not found_key:
+            self._check_key()
+        self._learn()
 
     @classmethod
     async def open(cls, name: str, *, api_key: str | None = None, api_base: str | None = None) -> LitellmBackend:
         """Make a backend without blocking the loop while litellm is imported."""
-        return await asyncio.to_thread(cls, name, api_key=api_key, api_base=api_base)
+        if not _IMPORTED.is_set():
+            await asyncio.to_thread(load_litellm)
+        return cls(name, api_key=api_key, api_base=api_base)
 
     async def call(self, request: Request, n: int, on_token: OnToken | None = None) -> Reply:
         """Make one request for n choices. See `Backend.call`."""
         arguments = self._arguments(request, n)
         try:
             if on_token is not None:
-                answer = await self._stream(arguments, on_token)
-            else:
-                answer = await self._litellm.acompletion(**arguments)
-        except (asyncio.CancelledError, EmoagentsError):
+                return await self._streamed(arguments, on_token)
+            return self._reply(await self._litellm.acompletion(**arguments), n)
+        except EmoagentsError:
             raise
         except Exception as error:  # litellm's errors share no root but Exception
-            raise self._translate(error) from None
-        return self._reply(answer, n)
+            raise self._translate(error, request.extra) from None
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Return litellm's count for this model's tokenizer (its nearest one where unknown)."""
-        return int(self._litellm.token_counter(model=self._model, messages=list(messages)))
+        try:
+            return int(
+                self._litellm.token_counter(
+                    model=self._model, messages=list(messages), use_default_image_token_count=True
+                )
+            )
+        except Exception:  # a message of a kind it does not know; a token has at least one character
+            return len(json.dumps(list(messages), default=str))
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float | None:
         """Return litellm's price in US dollars, None where its list does not have the model."""
@@ -111,33 +128,51 @@ class LitellmBackend:
 
     # -- setting up ----------------------------------------------------------------------------------------------
 
-    def _resolve(self) -> tuple[str, str]:
+    def _resolve(self, api_base: str | None) -> tuple[str, str, str | None, str | None]:
         try:
-            model, provider, _, _ = self._litellm.get_llm_provider(self.name, api_base=self._base)
+            model, provider, key, base = self._litellm.get_llm_provider(self.name, api_base=api_base)
         except Exception:  # a BadRequestError of several lines
             raise ModelConfigError(
                 f"no provider known for model {self.name!r}: write it as PROVIDER/MODEL, as openai/gpt-4o-mini, "
                 "ollama/llama3.2 or embedded/smollm2",
                 model=self.name,
             ) from None
-        return str(model), str(provider)
+        return str(model), str(provider), key, base
+
+    def _base_of_environment(self) -> str | None:
+        names = (f"{self._provider.upper()}_BASE_URL", f"{self._provider.upper()}_API_BASE")
+        return self._litellm.api_base or next(filter(None, map(os.environ.get, names)), None)
+
+    def _placeholder(self, api_base: str | None, found_key: str | None) -> str | None:
+        """Return what stands for a key where a server of one's own needs none but the client insists."""
+        if not api_base or found_key or os.environ.get(f"{self._provider.upper()}_API_KEY"):
+            return None
+        needs = self._provider == "openai" or self._provider in self._litellm.openai_compatible_providers
+        return "none" if needs else None
 
     def _check_key(self) -> None:
-        if self._key or self._base:
+        settings = (self._key, self._litellm.api_key, getattr(self._litellm, f"{self._provider}_key", None))
+        if any(settings) or self._provider not in _NEED_KEY:
             return
-        missing = self._litellm.validate_environment(self.name).get("missing_keys") or []
-        if missing:
+        if missing := self._litellm.validate_environment(self.name).get("missing_keys"):
             raise ModelConfigError(
-                f"model {self.name} needs a key: set {' and '.join(missing)} in the environment, "
+                f"model {self.name} needs a key: set {' or '.join(missing)} in the environment, "
                 "or use embedded/smollm2, which needs none",
                 model=self.name,
             )
 
-    def _info(self) -> Mapping[str, Any]:
+    def _learn(self) -> None:
+        """Learn what the model can do from litellm's list."""
+        about = {"model": self._model, "custom_llm_provider": self._provider}
+        self._params = frozenset(self._litellm.get_supported_openai_params(**about) or ())
+        self.max_n = _MOST_CHOICES if "n" in self._params else 1
+        self.native_schema = bool(self._litellm.supports_response_schema(**about))
         try:
-            return dict(self._litellm.get_model_info(self._model, custom_llm_provider=self._provider))
+            info: Mapping[str, Any] = self._litellm.get_model_info(**about)
         except Exception:  # unmapped models raise a bare Exception
-            return {}
+            info = {}
+        self.context_window = info.get("max_input_tokens")
+        self._priced = info.get("input_cost_per_token") is not None
 
     # -- one call ------------------------------------------------------------------------------------------------
 
@@ -154,44 +189,46 @@ class LitellmBackend:
             "tool_choice": request.tool_choice,
             "logprobs": True if request.logprobs and "logprobs" in self._params else None,
             "top_logprobs": request.top_logprobs if "top_logprobs" in self._params else None,
-            "api_key": self._key or ("none" if self._base and not self._key_in_environment() else None),
-            "api_base": self._base,
+            # a cache of litellm's own would bring the first sample again as the second
+            "cache": {"no-cache": True, "no-store": True} if self._litellm.cache is not None else None,
         }
         given = {k: v for k, v in values.items() if v is not None}
-        fixed = {"model": self.name, "messages": list(request.messages), "num_retries": 0, "max_retries": 0}
-        return {**given, **request.extra, **fixed}
+        return {**self._fixed, **given, **request.extra, "messages": list(request.messages)}
 
-    def _key_in_environment(self) -> bool:
-        return bool(os.environ.get(f"{self._provider.upper()}_API_KEY"))
-
-    async def _stream(self, arguments: dict[str, Any], on_token: OnToken) -> Any:
+    async def _streamed(self, arguments: dict[str, Any], on_token: OnToken) -> Reply:
         stream = await self._litellm.acompletion(**arguments, stream=True, stream_options={"include_usage": True})
         chunks = []
-        async for chunk in stream:
-            chunks.append(chunk)
-            text = chunk.choices[0].delta.content if chunk.choices else None
-            if text:
-                on_token(text)
-        if not any(c.choices and c.choices[0].finish_reason for c in chunks):
+        try:
+            async for chunk in stream:
+                chunks.append(chunk)
+                if chunk.choices and (text := chunk.choices[0].delta.content):
+                    on_token(text)
+        finally:
+            await stream.aclose()  # or a cancelled call would keep its connection
+        if stream.received_finish_reason is None:  # litellm itself ends such a stream with "stop"
             raise self._malformed("the stream broke off")
-        return self._litellm.stream_chunk_builder(chunks, messages=arguments["messages"])
+        answer = self._litellm.stream_chunk_builder(chunks, messages=arguments["messages"])
+        if not any(getattr(chunk, "usage", None) for chunk in stream.chunks):
+            answer.usage = None  # what litellm puts there then is its own guess
+        return self._reply(answer, 1)
 
     def _reply(self, answer: Any, n: int) -> Reply:
-        choices = [c for c in (_choice(raw) for raw in answer.choices) if c is not None]
+        choices = [c for c in map(_choice, answer.choices) if c is not None]
         if not choices:
             raise self._malformed("the reply has no usable choice")
         if all(c.finish_reason == "content_filter" and not c.text for c in choices):
             raise ModelCallError(f"{self.name} withheld its answer (content filter)", model=self.name, billed=True)
-        usage: Any = getattr(answer, "usage", None)
-        metered = bool(usage and usage.total_tokens)
+        usage = getattr(answer, "usage", None)
+        unusable = len(answer.choices) - len(choices)
+        if not (usage and usage.total_tokens):
+            return Reply(choices=choices[:n], unusable=unusable)
         cost = (getattr(answer, "_hidden_params", None) or {}).get("response_cost")
-        if metered and cost is None:
-            cost = self.cost(usage.prompt_tokens, usage.completion_tokens)
         return Reply(
             choices=choices[:n],
-            prompt_tokens=usage.prompt_tokens if metered else None,
-            completion_tokens=usage.completion_tokens if metered else None,
-            cost_usd=cost if metered else None,
+            unusable=unusable,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cost_usd=cost if cost is not None else self.cost(usage.prompt_tokens, usage.completion_tokens),
         )
 
     def _malformed(self, what: str) -> ModelCallError:
@@ -199,38 +236,64 @@ class LitellmBackend:
 
     # -- errors --------------------------------------------------------------------------------------------------
 
-    def _translate(self, error: Exception) -> EmoagentsError:
+    def _translate(self, error: Exception, extra: Mapping[str, Any]) -> EmoagentsError:
         status = getattr(error, "status_code", None)
         status = int(status) if isinstance(status, int | str) and str(status).isdigit() else None
         headers = getattr(error, "litellm_response_headers", None) or {}
-        text = self._sentence(error)
+        text = _sentence(error, self._key, *_secrets(extra))
+        if not headers and _NOT_SET_UP.search(text):
+            return ModelConfigError(f"{self.name} can't be called from here: {text}", model=self.name)
         if status in (401, 403, 404):
             return ModelConfigError(f"{self.name} refused the call ({status}): {text}", model=self.name, status=status)
-        retryable = is_retryable_status(status) if status is not None else True
         # An HTTP answer carries headers; without them the connection broke or the body made no sense, and only
         # where it was never opened is it certain that nothing was billed.
         broken = not headers and (status is None or status >= 500 or status == 408)
         return ModelCallError(
-            f"{self.name} did not answer ({status or 'no status'}): {text}",
+            f"{self.name} did not answer ({'broken connection or reply' if broken else status}): {text}",
             model=self.name,
-            status=status,
+            status=None if broken and status != 408 else status,
             retry_after=retry_after_seconds(headers.get("retry-after")),
-            retryable=retryable,
+            retryable=is_retryable_status(status) if status is not None else True,
             billed=broken and not _never_sent(error),
         )
 
-    def _sentence(self, error: Exception) -> str:
-        text = re.sub(r"\s+", " ", str(error)).strip()
-        text = re.sub(r"^(litellm\.)?(\w+(Error|Timeout|Exception)\b:? ?-? ?|litellm\.)+", "", text)
-        return redact(text, self._key)[:300] or type(error).__name__
+
+def _address(base: str | None) -> str:
+    """Return the server's address without what may be secret in it."""
+    if not base:
+        return "default"
+    parts = urlsplit(base)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+
+
+def _sentence(error: Exception, *secrets: str | None) -> str:
+    text = str(error).partition("Traceback (most recent call last)")[0]
+    text = re.sub(r"\s+", " ", text).strip()
+    text = re.sub(r"^(litellm\.)?(\w+(Error|Timeout|Exception)\b:? ?-? ?|litellm\.)+", "", text)
+    return redact(text, *secrets)[:300] or type(error).__name__
 
 
 def redact(text: str, *secrets: str | None) -> str:
     """Return the text without these secrets, without any key of the environment, and without what looks like one."""
-    known = [v for k, v in os.environ.items() if k.endswith(("_API_KEY", "_TOKEN", "_SECRET"))]
+    known = [v for k, v in os.environ.items() if is_secret(k)]
     for secret in (s for s in (*secrets, *known) if s and len(s) >= _SHORTEST_SECRET):
         text = text.replace(secret, "***")
-    return re.sub(r"\b(sk|pk|key)-[\w*-]{4,}|(?<=Bearer )\S+", "***", text)
+    return re.sub(r"\b(sk|pk|key)-[\w*-]{4,}|(?<=Bearer )\S+|(?<=[?&]key=)[^&\s]+", "***", text)
+
+
+def _secrets(values: Any) -> list[str]:
+    """Return the texts that stand under a secret's name, at any depth."""
+    if isinstance(values, list | tuple):
+        return [s for v in values for s in _secrets(v)]
+    if not isinstance(values, Mapping):
+        return []
+    return [s for k, v in values.items() for s in (_texts(v) if is_secret(str(k)) else _secrets(v))]
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        return [s for v in value.values() for s in _texts(v)]
+    return [value] if isinstance(value, str) else []
 
 
 def _choice(raw: Any) -> Choice | None:

@@ -9,6 +9,7 @@ never blocks the caller's loop.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 import threading
 from collections.abc import Callable, Coroutine
@@ -21,7 +22,11 @@ __all__ = ["on_model_loop", "run_sync"]
 T = TypeVar("T")
 
 _LETTING_GO = 5.0
-"""Seconds that Ctrl-C waits for cancelled work."""
+"""Seconds that a caller who was cancelled waits for its work to let go of what it held."""
+_THREADS = 32
+"""Some of litellm's providers block a thread for each call; the usual number is that of the cores plus 4."""
+_LOST_IN_FORK: list[asyncio.AbstractEventLoop] = []
+"""Kept in a forked child: collecting a loop that another process runs would close what they share."""
 
 
 class _LoopThread:
@@ -34,7 +39,8 @@ class _LoopThread:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="emoagents", daemon=True)
+                self._loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(_THREADS, "emoagents"))
+                self._thread = threading.Thread(target=_run, args=(self._loop,), name="emoagents", daemon=True)
                 self._thread.start()
             return self._loop
 
@@ -42,7 +48,17 @@ class _LoopThread:
         return self._thread is threading.current_thread()
 
     def reset(self) -> None:
+        if self._loop is not None:
+            _LOST_IN_FORK.append(self._loop)
         self.__init__()  # type: ignore[misc]  # a forked child has the object but not its thread
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    while True:
+        try:
+            return loop.run_forever()
+        except (KeyboardInterrupt, SystemExit):
+            continue  # some task raised it: that task's caller gets it, and the calls of others go on
 
 
 _THREAD = _LoopThread()
@@ -50,11 +66,56 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_THREAD.reset)
 
 
+class _Remote:
+    """Work on the model loop, seen from another thread."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self.future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self._work = work
+        self._loop = _THREAD.get()
+        self._loop.call_soon_threadsafe(self._start)
+
+    def cancel(self) -> None:
+        """Cancel the work; `future` is done once it has let go of what it held."""
+        self._loop.call_soon_threadsafe(lambda: self._task.cancel())
+
+    def _start(self) -> None:
+        self._task = self._loop.create_task(self._whole())
+        self._task.add_done_callback(self._finished)
+
+    async def _whole(self) -> Any:
+        return await self._work()
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled():
+            self.future.cancel()
+        if not self.future.set_running_or_notify_cancel():
+            return
+        if error is not None:
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(task.result())
+
+
 async def on_model_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Await `work()` on the model loop from any loop; cancelling here cancels it there."""
+    """Await `work()` on the model loop from any loop.
+
+    Cancelling here cancels it there, and waits until it is over: its account is settled then.
+    """
     if _THREAD.is_current():
         return await work()
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), _THREAD.get()))
+    remote = _Remote(work)
+    outcome: asyncio.Future[T] = asyncio.wrap_future(remote.future)
+    try:
+        return await asyncio.shield(outcome)
+    except asyncio.CancelledError:
+        remote.cancel()
+        await asyncio.wait([outcome], timeout=_LETTING_GO)
+        raise
+    finally:
+        if not outcome.cancel() and not outcome.cancelled():  # else this loop, perhaps closed, would be told later
+            outcome.exception()  # seen, though nobody may want it any more
 
 
 def run_sync(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -67,18 +128,12 @@ def run_sync(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """
     if _THREAD.is_current():
         raise CompositionError("a strategy was run synchronously inside an async step: await its arun() there")
-    finished = threading.Event()
-
-    async def tracked() -> T:
-        try:
-            return await work()
-        finally:
-            finished.set()
-
-    future = asyncio.run_coroutine_threadsafe(tracked(), _THREAD.get())
+    remote = _Remote(work)
     try:
-        return future.result()
-    except KeyboardInterrupt:
-        future.cancel()
-        finished.wait(_LETTING_GO)
+        result: T = remote.future.result()
+        return result
+    except BaseException:
+        if not remote.future.done():  # Ctrl-C, here and not there
+            remote.cancel()
+            concurrent.futures.wait([remote.future], timeout=_LETTING_GO)
         raise

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import BaseModel
 
-__all__ = ["Backend", "Choice", "Completion", "Message", "OnToken", "Reply", "Request"]
+__all__ = ["Backend", "Choice", "Completion", "Message", "OnToken", "Reply", "Request", "is_secret"]
+
+_SECRET = re.compile(
+    r"(^|[_-]|api)key$|access_key|secret|password|authorization|headers|credential|(^|[_-])token$", re.IGNORECASE
+)
 
 Message: TypeAlias = dict[str, Any]
 """One chat message in OpenAI's format: `role`, `content`, and what tools need."""
 
 OnToken: TypeAlias = Callable[[str], None]
 """Called with each piece of text as it arrives."""
+
+
+def is_secret(name: str) -> bool:
+    """Return whether a parameter or environment variable of that name holds a key, a header or the like."""
+    return _SECRET.search(name) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +63,12 @@ class Choice:
 class Reply:
     """What one physical request brought: choices and, where the provider tells, what it used.
 
-    `completion_tokens` is the sum over all choices. `cost_usd` is None where the price is unknown.
+    `completion_tokens` is the sum over all choices. `cost_usd` is None where the price is unknown. `unusable`
+    counts choices that came without content; they are not among the choices.
     """
 
     choices: list[Choice]
+    unusable: int = 0
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost_usd: float | None = None
@@ -80,6 +92,7 @@ class Completion:
     parse_error: str | None = None
 
 
+@runtime_checkable
 class Backend(Protocol):
     """One model at one endpoint. All that is common (cache, budget, retries, limits) lies outside it, in the door.
 

@@ -28,6 +28,8 @@ async def open_backend(model: str | Backend, *, api_key: str | None = None, api_
         UsageError: the embedded model is not installed, or the script does not load.
     """
     if not isinstance(model, str):
+        if not isinstance(model, Backend):
+            raise ModelConfigError(f"model must be a name or a Backend, as ScriptedModel, not {type(model).__name__}")
         return model
     provider, _, rest = model.partition("/")
     if not model.strip():
@@ -40,17 +42,6 @@ async def open_backend(model: str | Backend, *, api_key: str | None = None, api_
         from emoagents.model.scripted import ScriptedModel
 
         return await asyncio.to_thread(ScriptedModel.from_file, rest)
-    return await _litellm_backend(model, api_key, api_base)
-
-
-_OPEN: dict[tuple[str, str | None, str | None], Backend] = {}
-"""Backends of litellm hold no state of a run, only what litellm knows of the model; looking that up takes milliseconds."""
-
-
-async def _litellm_backend(model: str, api_key: str | None, api_base: str | None) -> Backend:
     from emoagents.model.litellm_backend import LitellmBackend
 
-    known = (model, api_key, api_base)
-    if known not in _OPEN:
-        _OPEN[known] = await LitellmBackend.open(model, api_key=api_key, api_base=api_base)
-    return _OPEN[known]
+    return await LitellmBackend.open(model, api_key=api_key, api_base=api_base)

@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, stop_before_delay
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from emoagents.errors import ModelCallError
+from emoagents.errors import ModelCallError, ParameterError
 
-__all__ = ["Retry", "is_retryable_status", "retry_after_seconds"]
+__all__ = ["Deadline", "Retry", "is_retryable_status", "retry_after_seconds"]
 
 _RETRYABLE = frozenset({408, 409, 429})
+
+
+class Deadline:
+    """The time of one call with all its attempts. It begins with the first request: to queue for it is free.
+
+    Attributes:
+        limit: surrounds the call and cancels it at the deadline.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.limit = asyncio.timeout(None)
+
+    def begin(self) -> None:
+        """Start the clock, if it does not run yet."""
+        if self.limit.when() is None:
+            self.limit.reschedule(asyncio.get_running_loop().time() + self.seconds)
+
+    def left(self) -> float:
+        """Return the seconds that are left."""
+        ends_at = self.limit.when()
+        return self.seconds if ends_at is None else ends_at - asyncio.get_running_loop().time()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +47,12 @@ class Retry:
 
     Attributes:
         attempts: physical requests at most for one call, the first included.
-        deadline: seconds for one call with all its attempts and waits.
+        deadline: seconds for one call with all its attempts and waits, from its first request on.
         wait: seconds of the first wait; it doubles each time, is drawn at random below that (full jitter), and
             stays under `max_wait`. A provider's Retry-After replaces it; one beyond the deadline ends the call.
+
+    Raises:
+        ParameterError: a value is out of its range.
     """
 
     attempts: int = 8
@@ -34,30 +60,57 @@ class Retry:
     wait: float = 0.5
     max_wait: float = 8.0
 
-    def runner(self, on_wait: Callable[[ModelCallError, float, int], None]) -> AsyncRetrying:
+    def __post_init__(self) -> None:
+        if not (self.attempts >= 1 and self.deadline > 0 and self.wait >= 0 and self.max_wait >= 0):
+            raise ParameterError(f"attempts and deadline must be above 0, waits at least 0, not {self}")
+
+    def runner(self, deadline: Deadline, on_wait: Callable[[ModelCallError, float, int], None]) -> AsyncRetrying:
         """Return tenacity's loop; `on_wait(error, seconds, attempt)` is told of each wait before it begins."""
         backoff = wait_random_exponential(multiplier=self.wait, max=self.max_wait)
 
         def wait(state: RetryCallState) -> float:
-            asked = getattr(_error(state), "retry_after", None)
-            return float(asked) if asked is not None else backoff(state)
+            return _error(state).retry_after or backoff(state)  # a Retry-After of 0 does not mean: hammer me
+
+        def too_late(state: RetryCallState) -> bool:
+            return state.upcoming_sleep >= deadline.left()
 
         def tell(state: RetryCallState) -> None:
-            error = _error(state)
-            if isinstance(error, ModelCallError):
-                on_wait(error, state.upcoming_sleep, state.attempt_number)
+            on_wait(_error(state), state.upcoming_sleep, state.attempt_number)
+
+        def give_up(state: RetryCallState) -> None:
+            why = _too_late(state, deadline) if too_late(state) else f"after {state.attempt_number} attempts"
+            raise _ended(_error(state), why)
 
         return AsyncRetrying(
             retry=retry_if_exception(lambda e: isinstance(e, ModelCallError) and e.retryable),
             wait=wait,
-            stop=stop_after_attempt(self.attempts) | stop_before_delay(self.deadline),
+            stop=lambda state: too_late(state) or stop_after_attempt(self.attempts)(state),
             before_sleep=tell,
-            reraise=True,
+            retry_error_callback=give_up,
         )
 
 
-def _error(state: RetryCallState) -> BaseException | None:
-    return state.outcome.exception() if state.outcome else None
+def _error(state: RetryCallState) -> ModelCallError:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, ModelCallError)  # nothing else is retried
+    return error
+
+
+def _too_late(state: RetryCallState, deadline: Deadline) -> str:
+    if _error(state).retry_after:
+        return f"it asks to wait {state.upcoming_sleep:g} s, beyond the deadline of {deadline.seconds:g} s"
+    return f"and the deadline of {deadline.seconds:g} s leaves no time to ask again"
+
+
+def _ended(error: ModelCallError, why: str) -> ModelCallError:
+    return ModelCallError(
+        f"{error}; {why}",
+        model=error.model,
+        status=error.status,
+        retry_after=error.retry_after,
+        retryable=True,
+        billed=error.billed,
+    )
 
 
 def is_retryable_status(status: int) -> bool:
@@ -70,17 +123,13 @@ def retry_after_seconds(value: str | None) -> float | None:
     if not value:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     except ValueError:
         pass
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+        when = when if when.tzinfo else when.replace(tzinfo=UTC)
+        return max(0.0, (when - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError, IndexError, OverflowError):  # whatever the standard library makes of garbage
         return None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
-
-
-def remaining(deadline_at: float) -> float:
-    """Return the seconds until a monotonic time, at least a hair."""
-    return max(1e-3, deadline_at - time.monotonic())

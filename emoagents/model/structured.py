@@ -14,6 +14,9 @@ from emoagents.model.request import Completion, Message, Request
 __all__ = ["parsed", "re_ask", "with_schema_in_prompt"]
 
 _FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+_BRACES_TRIED = 200
+"""Opening braces of a text that are tried as the begin of an object: what is longer is no answer but noise."""
+_ERRORS_NAMED = 3
 
 
 def with_schema_in_prompt(request: Request) -> Request:
@@ -22,35 +25,52 @@ def with_schema_in_prompt(request: Request) -> Request:
         return request
     schema = json.dumps(request.response_format.model_json_schema(), ensure_ascii=False)
     ask = f"Answer with one JSON object and nothing else. It must fit this JSON schema:\n{schema}"
+    *before, last = request.messages
+    if last.get("role") == "user" and isinstance(last.get("content"), str):  # some models insist that roles alternate
+        return replace(request, messages=[*before, {**last, "content": f"{last['content']}\n\n{ask}"}])
     return replace(request, messages=[*request.messages, {"role": "user", "content": ask}])
 
 
 def re_ask(request: Request, completion: Completion) -> Request:
     """Build the one repeated question that names the validation error (wording: ours)."""
-    said: Message = {"role": "assistant", "content": completion.text}
+    said: Message = {"role": "assistant", "content": completion.text or "(nothing)"}
     ask = f"That does not fit the schema: {completion.parse_error}\nAnswer again with one JSON object that fits it."
     return replace(request, messages=[*request.messages, said, {"role": "user", "content": ask}])
 
 
 def parsed(completion: Completion, schema: type[BaseModel]) -> Completion:
     """Return the completion with `parsed` set, or with `parse_error` saying why it does not fit."""
-    first_error = "it holds no JSON object"
+    errors: list[ValidationError] = []
     for text in _objects(completion.text):
         try:
             return replace(completion, parsed=schema.model_validate_json(text), parse_error=None)
         except ValidationError as error:
-            details = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(p) for p in details["loc"])
-            first_error = f"{place + ': ' if place else ''}{details['msg']}"
-    return replace(completion, parsed=None, parse_error=first_error)
+            errors.append(error)
+    return replace(completion, parsed=None, parse_error=_reason(errors))
+
+
+def _reason(errors: list[ValidationError]) -> str:
+    """Say what is wrong with the first text that is JSON at all, else with the first."""
+    found = [e.errors(include_url=False, include_input=False, include_context=False) for e in errors]
+    if not found:
+        return "it holds no JSON object"
+    details = next((d for d in found if d[0]["type"] != "json_invalid"), found[0])
+    places = (".".join(map(str, d["loc"])) for d in details[:_ERRORS_NAMED])
+    return "; ".join(f"{p}: {d['msg']}" if p else d["msg"] for p, d in zip(places, details, strict=False))
 
 
 def _objects(text: str) -> Iterator[str]:
-    """Yield what may be the JSON object: the whole text, a fenced block, then from the first brace to the last."""
-    stripped = text.strip()
-    if stripped.startswith("{"):
-        yield stripped
+    """Yield what may be the JSON: the whole text, each fenced block, then each object wherever it stands."""
+    if text.lstrip().startswith(("{", "[")):
+        yield text.strip()
     yield from (block.strip() for block in _FENCE.findall(text))
-    begin, end = text.find("{"), text.rfind("}")
-    if 0 <= begin < end and (inner := text[begin : end + 1]) != stripped:
-        yield inner
+    decoder, begin = json.JSONDecoder(), text.find("{")
+    for _ in range(_BRACES_TRIED):
+        if begin < 0:
+            return
+        try:
+            end = decoder.raw_decode(text, begin)[1]
+            yield text[begin:end]
+        except (ValueError, RecursionError):
+            end = begin + 1
+        begin = text.find("{", end)
