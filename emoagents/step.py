@@ -164,6 +164,8 @@ class Run:
     async def _in_groups(self, request: Request, indices: list[int], on_token: OnToken | None) -> Samples:
         if len(indices) == 1:
             return await self._remembered(request, indices, on_token)
+        if not self._durable:  # the door makes groups itself, in one visit to its loop
+            return await self._sample(request, indices, on_token)
         groups = await self.context.door.groups(indices)
         parts = await together(self._remembered(request, group, on_token) for group in groups)
         return Samples(

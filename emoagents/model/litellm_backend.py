@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from emoagents.errors import EmoagentsError, ModelCallError, ModelConfigError
+from emoagents.model.heap import set_aside
 from emoagents.model.request import Choice, Message, OnToken, Reply, Request, is_secret
 from emoagents.model.retry import is_retryable_status, retry_after_seconds
 
@@ -92,9 +93,10 @@ class LitellmBackend:
         """Make one request for n choices. See `Backend.call`."""
         arguments = self._arguments(request, n)
         try:
-            if on_token is not None:
-                return await self._streamed(arguments, on_token)
-            return self._reply(await self._litellm.acompletion(**arguments), n)
+            with set_aside():
+                if on_token is not None:
+                    return await self._streamed(arguments, on_token)
+                return self._reply(await self._litellm.acompletion(**arguments), n)
         except EmoagentsError:
             raise
         except Exception as error:  # litellm's errors share no root but Exception

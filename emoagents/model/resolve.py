@@ -42,6 +42,23 @@ async def open_backend(model: str | Backend, *, api_key: str | None = None, api_
         from emoagents.model.scripted import ScriptedModel
 
         return await asyncio.to_thread(ScriptedModel.from_file, rest)
+    return await _litellm_backend(model, api_key, api_base)
+
+
+_OPEN: dict[tuple[object, ...], Backend] = {}
+"""Backends of litellm hold what it knows of a model and nothing of a run; to look that up again takes milliseconds."""
+_MOST_OPEN = 64
+_SURROUNDINGS = ("_API_KEY", "_API_BASE", "_BASE_URL")
+
+
+async def _litellm_backend(model: str, api_key: str | None, api_base: str | None) -> Backend:
     from emoagents.model.litellm_backend import LitellmBackend
 
-    return await LitellmBackend.open(model, api_key=api_key, api_base=api_base)
+    around = tuple(sorted(item for item in os.environ.items() if item[0].endswith(_SURROUNDINGS)))
+    known = (model, api_key, api_base, around)
+    if known not in _OPEN:
+        backend = await LitellmBackend.open(model, api_key=api_key, api_base=api_base)
+        while len(_OPEN) >= _MOST_OPEN:
+            _OPEN.pop(next(iter(_OPEN)))
+        _OPEN[known] = backend
+    return _OPEN[known]

@@ -56,7 +56,9 @@ async def solve(
     """Return candidates of these indices for one prompt; each is told of (`candidate`, `failure`) as it comes."""
     if solver is not None:
         return await gather_solved(_nest(run, prompt, index, solver) for index in indices)
-    groups = await run.context.door.groups(indices)
+    if not run.context.stream:
+        return await _ask(run, prompt, list(indices), temperature)
+    groups = await run.context.door.groups(indices)  # somebody watches: tell of each as it comes
     return await gather_solved(_ask(run, prompt, group, temperature) for group in groups)
 
 

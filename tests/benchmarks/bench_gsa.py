@@ -2,7 +2,7 @@
 
     uv run tests/benchmarks/bench_gsa.py [tasks=500] [concurrency=64] [rounds=3] [latency_ms=50]
 
-Both talk to one loopback server in a process of its own. Rounds are interleaved; each contender of each round runs in
+At most `concurrency` tasks are in flight, and as many requests. Both talk to one loopback server in its own process. Rounds are interleaved; each contender of each round runs in
 a fresh process; the ratio is of medians. "calls" makes four requests a task in both; "n" asks for the three samples
 in one request in both, as the library does where a provider honours `n`.
 """
@@ -32,7 +32,8 @@ async def by_hand(url: str, tasks: int, concurrency: int, native: bool) -> None:
     from emoagents import load_card
 
     litellm.suppress_debug_info = True
-    card, gate = load_card("self_aggregation"), asyncio.Semaphore(concurrency)
+    card = load_card("self_aggregation")
+    tasks_gate, gate = asyncio.Semaphore(concurrency), asyncio.Semaphore(concurrency)
 
     async def call(text: str, **options: Any) -> list[str]:
         messages = [{"role": "user", "content": text}]
@@ -43,6 +44,10 @@ async def by_hand(url: str, tasks: int, concurrency: int, native: bool) -> None:
         return [choice.message.content for choice in reply.choices]
 
     async def task(question: str) -> str:
+        async with tasks_gate:
+            return await answer(question)
+
+    async def answer(question: str) -> str:
         if native:
             texts = await call(question, temperature=0.7, n=3)
         else:
@@ -62,9 +67,11 @@ async def by_library(url: str, tasks: int, concurrency: int, native: bool) -> No
     backend = await context.door.backend()
     if not native:  # "calls": four requests each, as by hand
         endpoint(backend.endpoint).ignores_n.add(MODEL)
+    tasks_gate = asyncio.Semaphore(concurrency)
 
     async def task(question: str) -> str:
-        return (await strategy.arun(question, context=context)).answer
+        async with tasks_gate:
+            return (await strategy.arun(question, context=context)).answer
 
     await asyncio.gather(*(task(f"Question {i}: how much is {i} and {i}?") for i in range(tasks)))
 
