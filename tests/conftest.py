@@ -34,4 +34,4 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
     for name in [n for n in os.environ if n.endswith("_API_KEY") or n.startswith("EMOAGENTS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    yield
+    return

@@ -337,6 +337,7 @@ class _App:
         for event in events:
             await response.write(event)
             await asyncio.sleep(self.knobs.token_ms / 1000)
+        return None
 
 
 # ---- faults ------------------------------------------------------------------------------------------------

@@ -99,9 +99,11 @@ def failure(source: Any, base: Card = BASE) -> CardError:
     with pytest.raises(CardError) as caught:
         override_card(base, source)
     error = caught.value
-    assert error.path and error.reason
+    assert error.path
+    assert error.reason
     assert str(error) == f"card {error.path}: " + (f"{error.key}: " if error.key else "") + error.reason
-    assert "pydantic" not in str(error) and "ValidationError" not in str(error)
+    assert "pydantic" not in str(error)
+    assert "ValidationError" not in str(error)
     return error
 
 

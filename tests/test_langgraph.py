@@ -17,7 +17,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
 
 from emoagents import Context, EmotionPrompt, Heart, Plain, ScriptedModel, SelfAggregation, Strategy
-from emoagents.errors import CompositionError, RunError
+from emoagents.errors import CompositionError
 from tests.loopback import LoopbackServer
 
 ROOT = Path(__file__).parent.parent

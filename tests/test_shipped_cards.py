@@ -140,7 +140,8 @@ def test_texts_have_no_loose_ends(card: Card) -> None:
         assert not re.search(r"[ \t]\n|\n{3}", text)
     for stimulus in card.stimuli:
         assert stimulus.text == stimulus.text.strip()
-        assert "\n" not in stimulus.text and "  " not in stimulus.text
+        assert "\n" not in stimulus.text
+        assert "  " not in stimulus.text
 
 
 # --- neutral twins ---------------------------------------------------------------------------------------------
@@ -269,7 +270,8 @@ def test_feedback_reads_well_with_and_without_a_reason(reason: str) -> None:
 def test_unverified_feedback_does_not_say_that_the_answer_was_wrong() -> None:
     text = load_card("heart").render("feedback_unverified", phrase="PHRASE")
     assert text.startswith("PHRASE\n\n")
-    assert "not right" not in text and "has not been checked" in text
+    assert "not right" not in text
+    assert "has not been checked" in text
 
 
 def test_what_heart_asks_of_models() -> None:
@@ -322,10 +324,12 @@ def test_everything_in_self_aggregation_is_ours() -> None:
 def test_variations() -> None:
     card = load_card("self_aggregation")
     templates, languages = card.variations_of("template"), card.variations_of("language")
-    assert len(templates) == 5 and templates[0].render("Why?") == "Why?"
+    assert len(templates) == 5
+    assert templates[0].render("Why?") == "Why?"
     assert [v.language for v in languages] == ["English", "Spanish", "French", "German", "Chinese"]
     asked = [v.render("Why?") for v in card.variations]
-    assert len(set(asked)) == 10 and all("Why?" in text for text in asked)
+    assert len(set(asked)) == 10
+    assert all("Why?" in text for text in asked)
 
 
 def test_self_aggregation_defaults() -> None:

@@ -232,7 +232,7 @@ def _in_file(path: str) -> AnswerCache:
     try:
         file = _file(str(Path(path).expanduser().resolve()))
         file.get([])
-    except (OSError, sqlite3.Error, RuntimeError) as error:  # RuntimeError: no such user's home
+    except (OSError, sqlite3.Error, ValueError, RuntimeError) as error:  # an impossible name, or user's home
         reason = getattr(error, "strerror", None) or error
         raise ParameterError(f"cache: can't use the file {path}: {reason}") from None
     return AnswerCache(file)

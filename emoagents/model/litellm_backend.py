@@ -10,11 +10,13 @@ import re
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from emoagents.errors import EmoagentsError, ModelCallError, ModelConfigError
 from emoagents.model.heap import set_aside
+from emoagents.model.loop import before_exit
 from emoagents.model.request import Choice, Message, OnToken, Reply, Request, is_secret
 from emoagents.model.retry import is_retryable_status, retry_after_seconds
 
@@ -31,6 +33,8 @@ _NEED_KEY = frozenset(
     | {"perplexity", "together_ai", "xai"}
 )
 """Providers whose keys litellm can tell to be missing. Others have more ways in than it knows (profiles, logins)."""
+_TAIL = re.compile(r"Traceback \(most recent|Original exception:|This looks like a bug in LiteLLM")
+"""Where what litellm says of an error ends and what it adds begins."""
 _NOT_SET_UP = re.compile(r"missing credentials|missing \w+ api key|unable to locate credentials|no module named", re.I)
 """litellm reports these as a server's error (500); no server was asked."""
 
@@ -47,8 +51,16 @@ def load_litellm() -> Any:
     litellm.suppress_debug_info = True
     if litellm.disable_hf_tokenizer_download is None:
         litellm.disable_hf_tokenizer_download = True  # or counting tokens of a Llama would download
-    _IMPORTED.set()
+    if not _IMPORTED.is_set():
+        before_exit(_close_clients)
+        _IMPORTED.set()
     return litellm
+
+
+async def _close_clients() -> None:
+    """Close the connections on the loop that they belong to: litellm's own way, later at exit, takes another."""
+    await load_litellm().close_litellm_async_clients()
+    await asyncio.sleep(0)  # lets the transports finish
 
 
 class LitellmBackend:
@@ -66,6 +78,7 @@ class LitellmBackend:
     native_schema: bool
     max_n: int
     context_window: int | None
+    _priced: bool
 
     def __init__(self, name: str, *, api_key: str | None = None, api_base: str | None = None) -> None:
         self.name = name
@@ -115,6 +128,7 @@ class LitellmBackend:
 
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float | None:
         """Return litellm's price in US dollars, None where its list does not have the model."""
+        self._priced = self._priced or self._has_price()  # it may have been registered meanwhile
         if not self._priced:
             return None
         try:
@@ -169,12 +183,18 @@ class LitellmBackend:
         self._params = frozenset(self._litellm.get_supported_openai_params(**about) or ())
         self.max_n = _MOST_CHOICES if "n" in self._params else 1
         self.native_schema = bool(self._litellm.supports_response_schema(**about))
+        self.context_window = self._info().get("max_input_tokens")
+        self._priced = self._has_price()
+
+    def _has_price(self) -> bool:
+        return self._info().get("input_cost_per_token") is not None
+
+    def _info(self) -> Mapping[str, Any]:
         try:
-            info: Mapping[str, Any] = self._litellm.get_model_info(**about)
+            info = self._litellm.get_model_info(self._model, custom_llm_provider=self._provider)
         except Exception:  # unmapped models raise a bare Exception
-            info = {}
-        self.context_window = info.get("max_input_tokens")
-        self._priced = info.get("input_cost_per_token") is not None
+            return {}
+        return dict(info)
 
     # -- one call ------------------------------------------------------------------------------------------------
 
@@ -189,6 +209,7 @@ class LitellmBackend:
             "response_format": request.response_format if self.native_schema else None,
             "tools": [dict(t) for t in request.tools] or None,
             "tool_choice": request.tool_choice,
+            "_skip_mcp_handler": True if request.tools else None,  # else litellm wants the package mcp for any tool
             "logprobs": True if request.logprobs and "logprobs" in self._params else None,
             "top_logprobs": request.top_logprobs if "top_logprobs" in self._params else None,
             # a cache of litellm's own would bring the first sample again as the second
@@ -210,9 +231,14 @@ class LitellmBackend:
         if stream.received_finish_reason is None:  # litellm itself ends such a stream with "stop"
             raise self._malformed("the stream broke off")
         answer = self._litellm.stream_chunk_builder(chunks, messages=arguments["messages"])
+        deltas = [chunk.choices[0] for chunk in chunks if chunk.choices]
+        if all(d.delta.content is None for d in deltas):
+            answer.choices[0].message.content = None  # litellm makes "" of it
         if not any(getattr(chunk, "usage", None) for chunk in stream.chunks):
             answer.usage = None  # what litellm puts there then is its own guess
-        return self._reply(answer, 1)
+        reply = self._reply(answer, 1)
+        logprobs = [entry for d in deltas for entry in _logprobs(d) or ()]  # litellm drops them
+        return replace(reply, choices=[replace(reply.choices[0], logprobs=logprobs or None)])
 
     def _reply(self, answer: Any, n: int) -> Reply:
         choices = [c for c in map(_choice, answer.choices) if c is not None]
@@ -225,12 +251,14 @@ class LitellmBackend:
         if not (usage and usage.total_tokens):
             return Reply(choices=choices[:n], unusable=unusable)
         cost = (getattr(answer, "_hidden_params", None) or {}).get("response_cost")
+        if cost is None and self._priced:
+            cost = self.cost(usage.prompt_tokens, usage.completion_tokens)
         return Reply(
             choices=choices[:n],
             unusable=unusable,
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
-            cost_usd=cost if cost is not None else self.cost(usage.prompt_tokens, usage.completion_tokens),
+            cost_usd=cost,
         )
 
     def _malformed(self, what: str) -> ModelCallError:
@@ -269,9 +297,9 @@ def _address(base: str | None) -> str:
 
 
 def _sentence(error: Exception, *secrets: str | None) -> str:
-    text = str(error).partition("Traceback (most recent call last)")[0]
+    text = _TAIL.split(str(error))[0]
     text = re.sub(r"\s+", " ", text).strip()
-    text = re.sub(r"^(litellm\.)?(\w+(Error|Timeout|Exception)\b:? ?-? ?|litellm\.)+", "", text)
+    text = re.sub(r"^((litellm\.)?\w*(Error|Timeout|Exception)\b:? ?-? ?)+", "", text)
     return redact(text, *secrets)[:300] or type(error).__name__
 
 
@@ -303,18 +331,17 @@ def _choice(raw: Any) -> Choice | None:
     calls = [call.model_dump(exclude_none=True) for call in (message.tool_calls or [])]
     if message.content is None and not calls and raw.finish_reason != "content_filter":
         return None
-    logprobs = getattr(raw, "logprobs", None)
-    content = getattr(logprobs, "content", None) if logprobs else None
     return Choice(
         text=message.content or "",
         finish_reason=raw.finish_reason or "stop",
         tool_calls=calls,
-        logprobs=[_plain(entry) for entry in content] if content else None,
+        logprobs=_logprobs(raw),
     )
 
 
-def _plain(entry: Any) -> dict[str, Any]:
-    return dict(entry) if isinstance(entry, Mapping) else dict(entry.model_dump())
+def _logprobs(raw: Any) -> list[dict[str, Any]] | None:
+    content = getattr(getattr(raw, "logprobs", None), "content", None)
+    return [dict(e) if isinstance(e, Mapping) else e.model_dump() for e in content] if content else None
 
 
 def _never_sent(error: BaseException | None) -> bool:

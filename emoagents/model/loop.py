@@ -9,15 +9,17 @@ never blocks the caller's loop.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from emoagents.errors import CompositionError
 
-__all__ = ["on_model_loop", "run_sync"]
+__all__ = ["before_exit", "on_model_loop", "run_sync"]
 
 T = TypeVar("T")
 
@@ -43,6 +45,10 @@ class _LoopThread:
                 self._thread = threading.Thread(target=_run, args=(self._loop,), name="emoagents", daemon=True)
                 self._thread.start()
             return self._loop
+
+    @property
+    def runs(self) -> bool:
+        return self._loop is not None
 
     def is_current(self) -> bool:
         return self._thread is threading.current_thread()
@@ -137,3 +143,14 @@ def run_sync(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             remote.cancel()
             concurrent.futures.wait([remote.future], timeout=_LETTING_GO)
         raise
+
+
+def before_exit(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """Run `work()` on the model loop, if there is one, when the process ends; what fails then is of no use to tell."""
+    atexit.register(_finish, work)
+
+
+def _finish(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    if _THREAD.runs:
+        with suppress(Exception):
+            _Remote(work).future.result(_LETTING_GO)
