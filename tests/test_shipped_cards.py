@@ -38,8 +38,8 @@ EMOTION_PROMPTS = {
     ),
     "EP07": (
         (
-            "Are you sure that's your final answer? Believe in your abilities and strive for excellence. Your hard work "
-            "will yield remarkable results."
+            "Are you sure that's your final answer? Believe in your abilities and strive for excellence. Your hard "
+            "work will yield remarkable results."
         ),
         [SOCIAL_COGNITIVE, REGULATION],
     ),
@@ -83,8 +83,8 @@ NEGATIVE_THEORY = {
 
 # Stems that would give an emotion, pressure, praise or blame away. Not complete; it catches slips.
 EMOTION = re.compile(
-    r"\b(ang(er|ry)|furi|rage|hate|fed up|infuriat|disgust|repel|revolt|stomach|sick|afraid|fear|fright|terrif|scar(e|y)"
-    r"|dread|anxi|worr|panic|happ(y|i)|joy|delight|glad|love|proud|pride|excit|wonderful|great|excellen|best\b|success"
+    r"\b(ang(er|ry)|furi|rage|hate|fed up|infuriat|disgust|repel|revolt|stomach|sick|afraid|fear|fright|terrif"
+    r"|scar(e|y)|dread|anxi|worr|panic|happ(y|i)|joy|delight|glad|love|proud|pride|excit|wonderful|great|excellen|best\b|success"
     r"|sad|sorrow|heart|sinks|grief|regret|disappoint|hurt|amaz|astonish|surpris|wow\b|unexpected|incredib"
     r"|important|vital|career|crucial|urgent|stake|fail|weak point|sure\b|believe|worth|strive|jealous|boredom|mundane"
     r"|struggl|depth|beyond|thorough|sloppy|careful|please|must\b)",
