@@ -2,10 +2,10 @@
 
     uv run tests/benchmarks/bench_gsa.py [tasks=500] [concurrency=64] [rounds=3] [latency_ms=50]
 
-At most `concurrency` tasks are in flight, and as many requests. Both contenders talk to one loopback server in a process
-of its own. Rounds are interleaved, each contender of each round runs in a fresh process, and the ratio is of medians. The
-first line makes four requests a task in both; the second asks for the three samples in one request in both, as the library
-does where a provider honours `n`.
+At most `concurrency` tasks are in flight, and as many requests. Both contenders talk to one loopback server in a
+process of its own. Rounds are interleaved, each contender of each round runs in a fresh process, and the ratio is of
+medians. The first line makes four requests a task in both; the second asks for the three samples in one request in
+both, as the library does where a provider honours `n`.
 """
 
 from __future__ import annotations
