@@ -5,6 +5,7 @@
     │   ├── ParameterError        a parameter's name or value is wrong
     │   ├── UnknownNameError      no such strategy, stimulus, emotion, placement ...
     │   ├── CardError             a card does not load or validate; names file, key and reason
+    │   ├── DataError             a data file does not load; names file, line and reason
     │   ├── CompositionError      strategies put together in a way that can't work
     │   ├── ModelConfigError      unknown model, missing or refused key, unknown price
     │   └── MissingExtraError     an optional part is not installed
@@ -27,6 +28,7 @@ __all__ = [
     "BudgetExceeded",
     "CardError",
     "CompositionError",
+    "DataError",
     "EmoagentsError",
     "MissingExtraError",
     "ModelCallError",
@@ -92,6 +94,18 @@ class CardError(UsageError, ValueError):
     def __init__(self, path: str, key: str, reason: str) -> None:
         self.path, self.key, self.reason = path, key, reason
         super().__init__(f"card {path}: {key + ': ' if key else ''}{reason}")
+
+
+class DataError(UsageError, ValueError):
+    """A file of data does not load.
+
+    Attributes:
+        path: the file. line: number of the line, from 1; 0 where it is about the whole file. reason: what is wrong.
+    """
+
+    def __init__(self, path: str, line: int, reason: str) -> None:
+        self.path, self.line, self.reason = path, line, reason
+        super().__init__(f"{path}{f', line {line}' if line else ''}: {reason}")
 
 
 class CompositionError(UsageError, TypeError):

@@ -1,0 +1,124 @@
+"""What a comparison writes down: its plan, and one record for each attempt of an arm at an item. Plain JSON."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Arm", "Plan", "Record", "Spent", "TaskInfo"]
+
+_DATA = ConfigDict(frozen=True, extra="ignore")
+
+
+class Arm(BaseModel):
+    """One way of asking that is compared.
+
+    Attributes:
+        label: its name in tables, unique in a comparison. spec: how it is made, as "heart:3[verifier=oracle]".
+        title: the strategy's own name, as "emotion_prompt | self_aggregation".
+        tone: "emotional" or "neutral" where the strategy has a tone.
+        twin: label of the arm that differs from this one in nothing but the tone, if it is in the comparison.
+        family: arms of one family differ in one choice only, as EmotionPrompt's stimuli in one tone.
+    """
+
+    model_config = _DATA
+
+    label: str
+    spec: str
+    title: str
+    tone: Literal["emotional", "neutral"] | None = None
+    twin: str | None = None
+    family: str | None = None
+
+
+class TaskInfo(BaseModel):
+    """A task as it was run."""
+
+    model_config = _DATA
+
+    name: str
+    metrics: tuple[str, ...]
+    items: int
+    source: str = ""
+
+
+class Plan(BaseModel):
+    """What a comparison sets out to do. Two runs of one plan ask the model for the very same."""
+
+    model_config = _DATA
+
+    version: int = 1
+    tasks: tuple[TaskInfo, ...]
+    arms: tuple[Arm, ...]
+    baseline: str
+    model: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Sampling settings, shots, the task's options."""
+    seed: int = 0
+    replicas: int = 1
+    """Repetitions of each attempt with other samples."""
+    command: str = ""
+    """The command line that runs it again."""
+    emoagents: str = ""
+    """The library's version."""
+
+
+class Spent(BaseModel):
+    """What one attempt cost, whether it was paid now or its answers came from an earlier or a parallel attempt.
+
+    `answers` counts samples drawn from the model: calls at one sample each. `bought` of them were paid in this attempt;
+    the others are shared with other arms, or were bought before a crash. `usd` is None where a price is unknown.
+    """
+
+    model_config = _DATA
+
+    answers: int = 0
+    bought: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usd: float | None = 0.0
+    seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Return prompt and completion tokens together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+class Record(BaseModel):
+    """One attempt of an arm at an item.
+
+    Attributes:
+        status: "scored"; "unparsed" (it answered, and nothing could be read from it: scores are 0); "failed" (the
+            model did not answer: no scores, never counted as wrong, tried again on resume).
+        scores: value of each metric, 0 to 1.
+        question: the last user message of the item, for people to read. messages: all that was asked.
+        answer: the last answer. parsed: what the metric read from it.
+        trace: everything that was sent, answered and decided; docs/events.md.
+    """
+
+    model_config = _DATA
+
+    task: str
+    item: str
+    arm: str
+    replica: int = 0
+    status: Literal["scored", "unparsed", "failed"]
+    scores: dict[str, float] = Field(default_factory=dict)
+    question: str = ""
+    answer: str | None = None
+    parsed: str | None = None
+    targets: tuple[str, ...] = ()
+    groups: dict[str, str] = Field(default_factory=dict)
+    stopped_by: str | None = None
+    verified: bool | None = None
+    spent: Spent = Spent()
+    judge: Spent = Spent()
+    error: str | None = None
+    trace: list[dict[str, Any]] = Field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, str, str, int]:
+        """Return what names this attempt within a comparison."""
+        return self.task, self.item, self.arm, self.replica
