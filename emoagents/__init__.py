@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from emoagents.strategies.emotion_prompt import EmotionPrompt
     from emoagents.strategies.heart import Heart
     from emoagents.strategies.plain import Plain
+    from emoagents.strategies.resample import Resample
     from emoagents.strategies.self_aggregation import SelfAggregation
+    from emoagents.strategies.self_consistency import SelfConsistency
 
 __all__ = [
     "Budget",
@@ -35,11 +37,13 @@ __all__ = [
     "EmotionPrompt",
     "Heart",
     "Plain",
+    "Resample",
     "Result",
     "Retry",
     "RunError",
     "ScriptedModel",
     "SelfAggregation",
+    "SelfConsistency",
     "Strategy",
     "Usage",
     "UsageError",
@@ -58,11 +62,13 @@ _HOMES = {
     "EmotionPrompt": "strategies.emotion_prompt",
     "Heart": "strategies.heart",
     "Plain": "strategies.plain",
+    "Resample": "strategies.resample",
     "Result": "result",
     "Retry": "model.retry",
     "RunError": "errors",
     "ScriptedModel": "model.scripted",
     "SelfAggregation": "strategies.self_aggregation",
+    "SelfConsistency": "strategies.self_consistency",
     "Strategy": "strategies.base",
     "Usage": "model.ledger",
     "UsageError": "errors",

@@ -11,7 +11,7 @@ from pydantic import InstanceOf
 from pydantic.json_schema import SkipJsonSchema
 
 from emoagents.errors import CompositionError, ParameterError
-from emoagents.model.budget import Budget
+from emoagents.model.budget import Budget, BudgetMeter, Hold
 from emoagents.model.cache import CacheOpener, CacheSetting
 from emoagents.model.door import ModelDoor
 from emoagents.model.request import Backend
@@ -80,6 +80,8 @@ class Context:
     """The model door of this account."""
     opener: CacheOpener = field(init=False, repr=False, compare=False)
     """What opens the cache, shared with `fresh` copies."""
+    pool: BudgetMeter | None = field(init=False, repr=False, compare=False, default=None)
+    """The budget that `fresh` copies of a `pooled` context have in common."""
 
     def __post_init__(self) -> None:
         _check("temperature", self.temperature, 0, 10)
@@ -97,11 +99,33 @@ class Context:
         object.__setattr__(self, "door", ModelDoor(self))
 
     def fresh(self, **changes: Any) -> Context:
-        """Return a copy with these changes and an account of its own."""
+        """Return a copy with these changes and an account of its own: a new ledger, and the budget anew.
+
+        A copy of a `pooled` one draws on the common budget.
+        """
         copy = replace(self, **changes)
         if "cache" not in changes:
             object.__setattr__(copy, "opener", self.opener)
+        if self.pool is not None and "budget" not in changes:
+            copy._draw_on(self.pool)
         return copy
+
+    def pooled(self, spent: Hold | None = None) -> Context:
+        """Return a copy for many runs: each has a ledger of its own, and all draw on this one budget.
+
+        Args:
+            spent: what was spent of the budget before.
+        """
+        copy = self.fresh()
+        pool = BudgetMeter(self.budget)
+        if spent is not None:
+            pool.spent.add(spent)
+        copy._draw_on(pool)
+        return copy
+
+    def _draw_on(self, pool: BudgetMeter) -> None:
+        object.__setattr__(self, "pool", pool)
+        object.__setattr__(self, "door", ModelDoor(self, pool))
 
     def nested(self, replica: int = 0) -> Context:
         """Return a copy on the same account for a strategy inside another.

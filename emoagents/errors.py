@@ -23,6 +23,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emoagents.model.ledger import Usage
 
 __all__ = [
     "BudgetExceeded",
@@ -50,7 +54,10 @@ class EmoagentsError(Exception):
         model: name of the model the error is about, as the caller gave it, or None.
         status: HTTP status of the provider's answer, or None.
         retry_after: seconds the provider asked to wait, or None.
+        usage: what the run had used when it failed, where `Strategy.run` or `arun` raised it.
     """
+
+    usage: Usage | None = None
 
     def __init__(
         self,

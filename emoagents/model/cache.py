@@ -15,9 +15,9 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
@@ -133,6 +133,14 @@ class _Store(Protocol):
     def set(self, pairs: Mapping[Any, tuple[Any, int | None]], /) -> None: ...
 
 
+@dataclass(slots=True)
+class _Turn:
+    """Who buys a sample just now, and how many are at it or wait for it."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+
 class AnswerCache:
     """Reads and writes samples. A damaged entry or an unreachable backend is a miss and never stops a run.
 
@@ -145,6 +153,28 @@ class AnswerCache:
         self._store = store
         self._blocking = blocking
         self._warned = False
+        self._buying: dict[str, _Turn] = {}
+
+    @asynccontextmanager
+    async def buying(self, keys: Sequence[str]) -> AsyncIterator[bool]:
+        """Hold these keys while their samples are bought, so that two who ask for the same pay once.
+
+        Yields whether somebody else held one of them before: then look again. Only for the model loop.
+        """
+        turns = {key: self._buying.setdefault(key, _Turn()) for key in sorted(keys)}  # one order: no deadlock
+        waited = any(turn.users for turn in turns.values())
+        for turn in turns.values():
+            turn.users += 1
+        try:
+            async with AsyncExitStack() as held:
+                for turn in turns.values():
+                    await held.enter_async_context(turn.lock)
+                yield waited
+        finally:
+            for key, turn in turns.items():
+                turn.users -= 1
+                if not turn.users:
+                    del self._buying[key]
 
     async def get(self, keys: Sequence[str]) -> list[Choice | None]:
         """Return the samples of these keys in order, None for each miss."""
@@ -218,7 +248,7 @@ def open_cache(setting: CacheSetting) -> AnswerCache | None:
         redis = address.startswith(("redis://", "rediss://", "unix://"))
         return _in_redis(address) if redis else _in_file(address)
     if hasattr(setting, "get") and hasattr(setting, "set"):
-        return AnswerCache(setting)
+        return AnswerCache(setting, blocking=getattr(setting, "blocking", True))
     raise ParameterError(f"cache must be 'memory', a file, a redis:// address or a LangGraph cache, not {setting!r}")
 
 

@@ -67,12 +67,13 @@ class ModelDoor:
 
     Args:
         settings: the model and how to call it.
+        meter: a budget to share with other doors; None: one of its own.
     """
 
-    def __init__(self, settings: Context) -> None:
+    def __init__(self, settings: Context, meter: BudgetMeter | None = None) -> None:
         self.ledger = Ledger()
+        self.meter = meter or BudgetMeter(settings.budget)
         self._settings = settings
-        self._meter = BudgetMeter(settings.budget)
         self._opening: asyncio.Task[None] | None = None
         self._backend: Backend | None = None
         self._cache: AnswerCache | None = None
@@ -179,9 +180,21 @@ class ModelDoor:
         keys = answer_keys(self._b.endpoint, self._b.name, call.request, indices) if self._cache else {}
         found = await self._look_up(keys, call)
         missing = [i for i in indices if i not in found]
-        bought, errors = await self._buy(call, missing, keys) if missing else ({}, [])
+        bought, errors = await self._buy_once(call, missing, keys) if missing else ({}, [])
         both = {**found, **bought}
         return Samples(completions=[both[i] for i in indices if i in both], errors=errors)
+
+    async def _buy_once(
+        self, call: _Call, indices: list[int], keys: dict[int, str]
+    ) -> tuple[dict[int, Completion], list[RunError]]:
+        """Buy samples, save those that somebody else who shares the cache is just buying."""
+        if self._cache is None:
+            return await self._buy(call, indices, keys)
+        async with self._cache.buying([keys[i] for i in indices]) as waited:
+            found = await self._look_up({i: keys[i] for i in indices}, call) if waited else {}
+            missing = [i for i in indices if i not in found]
+            bought, errors = await self._buy(call, missing, keys) if missing else ({}, [])
+        return {**found, **bought}, errors
 
     async def _look_up(self, keys: dict[int, str], call: _Call) -> dict[int, Completion]:
         if self._cache is None:
@@ -189,14 +202,14 @@ class ModelDoor:
         choices = await self._cache.get(list(keys.values()))
         found = {i: _completion(c, i, cached=True) for i, c in zip(keys, choices, strict=True) if c is not None}
         if found:
-            self.ledger.cached(call.node, len(found))
+            self.ledger.cached(call.node, len(found), [c.share for c in choices if c is not None])
             call.listener.token(next(iter(found.values())).text)
         return found
 
     async def _keep(self, request: Request, got: dict[str, Choice]) -> None:
         if self._cache is None:
             return
-        if request.max_tokens is None and self._meter.budget.needs_estimate:  # the budget's bound is not the request's
+        if request.max_tokens is None and self.meter.budget.needs_estimate:  # the budget's bound is not the request's
             got = {k: c for k, c in got.items() if c.finish_reason != "length"}
         await asyncio.shield(self._cache.put(got))
 
@@ -227,10 +240,11 @@ class ModelDoor:
         """Make one physical request, repeated until it is answered, and keep what came."""
         request = _numbered(call.request, indices[0])
         numbered = replace(call, request=request)
-        reply = await self._meter.within_seconds(lambda: self._with_retries(numbered, len(indices)))
+        reply = await self.meter.within_seconds(lambda: self._with_retries(numbered, len(indices)))
         if len(indices) > 1 and len(reply.choices) + reply.unusable == 1:
             endpoint(self._b.endpoint).ignores_n.add(self._b.name)
-        got = dict(zip(indices, reply.choices, strict=False))
+        shared = [replace(c, share=s) for c, s in zip(reply.choices, reply.shares(), strict=True)]
+        got = dict(zip(indices, shared, strict=False))
         await self._keep(request, {keys[i]: c for i, c in got.items() if keys})
         return {i: _completion(c, i) for i, c in got.items()}
 
@@ -281,7 +295,7 @@ class ModelDoor:
                 self._lost(call, billed, time.monotonic() - began)
             raise
         finally:
-            self._meter.settle(hold, spent)
+            self.meter.settle(hold, spent)
 
     def _lost(self, call: _Call, billed: bool, seconds: float) -> None:
         cost = self._cost_of_lost if billed else 0.0
@@ -289,8 +303,8 @@ class ModelDoor:
 
     async def _hold(self, request: Request, n: int) -> tuple[Request, Hold]:
         """Reserve what the request may cost; return it with the bound for its answer that this takes."""
-        if not self._meter.budget.needs_estimate:
-            return request, (await self._meter.hold())[0]
+        if not self.meter.budget.needs_estimate:
+            return request, (await self.meter.hold())[0]
         prompt = await asyncio.to_thread(self._count, request)
         most = request.max_tokens or self._room(prompt)
         least = request.max_tokens or min(Budget.LEAST_ANSWER_TOKENS, most)
@@ -298,7 +312,7 @@ class ModelDoor:
         def bound(answer: int) -> Hold:
             return Hold(1, prompt + answer * n, self._b.cost(prompt, answer * n) or 0.0)
 
-        hold, answer = await self._meter.hold(bound, most, least)
+        hold, answer = await self.meter.hold(bound, most, least)
         return replace(request, max_tokens=answer), hold
 
     def _count(self, request: Request) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
-from emoagents.model.request import Reply
+from emoagents.model.request import Reply, Share
 
 __all__ = ["Ledger", "Usage"]
 
@@ -23,6 +25,8 @@ class Usage:
         cost_usd: US dollars; None as soon as the price of one call is unknown.
         unmetered_calls: calls whose tokens the provider did not tell; their tokens are in no sum.
         seconds: time spent waiting for the model, summed over calls that may have run side by side.
+        saved_prompt_tokens, saved_completion_tokens, saved_usd: what the cached samples cost when they were bought;
+            tokens that are not known are in no sum, and None dollars are as in `cost_usd`.
     """
 
     calls: int = 0
@@ -33,11 +37,16 @@ class Usage:
     cost_usd: float | None = 0.0
     unmetered_calls: int = 0
     seconds: float = 0.0
+    saved_prompt_tokens: int = 0
+    saved_completion_tokens: int = 0
+    saved_usd: float | None = 0.0
 
     def __add__(self, other: Usage) -> Usage:
-        sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name != "cost_usd"}
-        known = self.cost_usd is not None and other.cost_usd is not None
-        return Usage(**sums, cost_usd=self.cost_usd + other.cost_usd if known else None)  # type: ignore[operator]
+        return Usage(**{f.name: _sum(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)})
+
+
+def _sum(one: float | None, other: float | None) -> Any:
+    return None if one is None or other is None else one + other
 
 
 @dataclass(slots=True)
@@ -78,6 +87,16 @@ class Ledger:
         lost = Usage(calls=calls, failed_calls=1, unmetered_calls=calls, cost_usd=cost_usd, seconds=seconds)
         self.add(node, lost)
 
-    def cached(self, node: str, samples: int) -> None:
-        """Book samples that were answered without a call."""
-        self.add(node, Usage(cached_calls=samples))
+    def cached(self, node: str, samples: int, shares: Sequence[Share | None] = ()) -> None:
+        """Book samples that were answered without a call, with what they had cost."""
+        known = [share for share in shares if share is not None]
+        usd = [share.cost_usd for share in known if share.cost_usd is not None]
+        self.add(
+            node,
+            Usage(
+                cached_calls=samples,
+                saved_prompt_tokens=sum(share.prompt_tokens or 0 for share in known),
+                saved_completion_tokens=sum(share.completion_tokens or 0 for share in known),
+                saved_usd=sum(usd) if len(usd) == samples else None,
+            ),
+        )

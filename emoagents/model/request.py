@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import BaseModel
 
-__all__ = ["Backend", "Choice", "Completion", "Message", "OnToken", "Reply", "Request", "is_secret"]
+__all__ = ["Backend", "Choice", "Completion", "Message", "OnToken", "Reply", "Request", "Share", "is_secret"]
 
 _SECRET = re.compile(
     r"(^|[_-]|api)key$|access_key|secret|password|authorization|headers|credential|(^|[_-])token$", re.IGNORECASE
@@ -47,16 +47,27 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A sample's part of what its physical request cost; the prompt is booked to the first sample of a request."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """One sample as a backend returns it.
 
-    `logprobs` is OpenAI's list of `{"token", "logprob", "top_logprobs"}`, or None where there are none.
+    `logprobs` is OpenAI's list of `{"token", "logprob", "top_logprobs"}`, or None where there are none. `share` is
+    filled in by the door, so that the cache knows what an answer was worth.
     """
 
     text: str
     finish_reason: str = "stop"
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     logprobs: list[dict[str, Any]] | None = None
+    share: Share | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +83,20 @@ class Reply:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost_usd: float | None = None
+
+    def shares(self) -> list[Share]:
+        """Return each choice's part of the cost; completion tokens are split evenly, for nobody tells more."""
+        count = max(1, len(self.choices))
+        tokens = self.completion_tokens
+        each = None if tokens is None else [tokens // count + (i < tokens % count) for i in range(count)]
+        return [
+            Share(
+                prompt_tokens=self.prompt_tokens if i == 0 or self.prompt_tokens is None else 0,
+                completion_tokens=each[i] if each is not None else None,
+                cost_usd=None if self.cost_usd is None else self.cost_usd / count,
+            )
+            for i in range(len(self.choices))
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

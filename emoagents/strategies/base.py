@@ -154,7 +154,11 @@ class Strategy(metaclass=_Validating):
     ) -> Result:
         """Answer. See `run`."""
         account = _account(model, context)
-        state = await self.graph.ainvoke(_input(messages), context=account, output_keys=_RESULT_CHANNELS)
+        try:
+            state = await self.graph.ainvoke(_input(messages), context=account, output_keys=_RESULT_CHANNELS)
+        except EmoagentsError as error:
+            error.usage = account.door.ledger.total
+            raise
         return self._result(state, account)
 
     async def astream(
