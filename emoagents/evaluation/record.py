@@ -58,6 +58,8 @@ class Plan(BaseModel):
     seed: int = 0
     replicas: int = 1
     """Repetitions of each attempt with other samples."""
+    limit: int | None = None
+    """Items of each task at most; they are drawn by the seed, and a larger limit only adds some."""
     command: str = ""
     """The command line that runs it again."""
     emoagents: str = ""
@@ -67,8 +69,9 @@ class Plan(BaseModel):
 class Spent(BaseModel):
     """What one attempt cost, whether it was paid now or its answers came from an earlier or a parallel attempt.
 
-    `answers` counts samples drawn from the model: calls at one sample each. `bought` of them were paid in this attempt;
-    the others are shared with other arms, or were bought before a crash. `usd` is None where a price is unknown.
+    `answers` counts samples drawn from the model: calls at one sample each. `bought` of them were paid in this attempt,
+    with `paid_tokens` and `paid_usd`; the others are shared with other arms, or were bought before a crash. US dollars
+    are None where a price is unknown.
     """
 
     model_config = _DATA
@@ -78,6 +81,8 @@ class Spent(BaseModel):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     usd: float | None = 0.0
+    paid_tokens: int = 0
+    paid_usd: float | None = 0.0
     seconds: float = 0.0
 
     @property

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import IO
 
+from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from emoagents.errors import DataError
 from emoagents.evaluation.record import Plan, Record
 
-__all__ = ["PLAN", "RECORDS", "read_plan", "read_records", "write_plan"]
+__all__ = ["PLAN", "RECORDS", "RecordFile", "read_plan", "read_records", "write_plan"]
 
 PLAN = "plan.json"
 RECORDS = "records.jsonl"
@@ -26,7 +29,7 @@ def read_plan(folder: Path) -> Plan:
     path = folder / PLAN
     try:
         return Plan.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise DataError(str(path), 0, "there is no plan: this is not the folder of a comparison") from None
     except ValidationError as error:
         raise DataError(str(path), 0, str(error.errors(include_url=False)[0]["msg"])) from None
@@ -34,7 +37,6 @@ def read_plan(folder: Path) -> Plan:
 
 def write_plan(folder: Path, plan: Plan) -> None:
     """Write the plan, in one step."""
-    folder.mkdir(parents=True, exist_ok=True)
     new = folder / (PLAN + ".new")
     new.write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
     new.replace(folder / PLAN)
@@ -57,5 +59,61 @@ def read_records(folder: Path) -> Iterator[Record]:
                 return
             try:
                 yield Record.model_validate(json.loads(line))
-            except (ValueError, ValidationError) as error:
+            except ValueError as error:  # pydantic's is one, too
                 raise DataError(str(path), number, f"not a record ({type(error).__name__})") from None
+
+
+class RecordFile:
+    """The file of records, open for appending, for one run at a time.
+
+    What was written survives the process. A line that a crash cut off is removed when the file is opened again.
+
+    Raises:
+        DataError: the folder can't be written to, or another run is at work in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._lock = FileLock(folder / ".lock", timeout=0)
+        self._folder = folder
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> RecordFile:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+            self._file = open(self._folder / RECORDS, "ab+")
+        except Timeout:
+            raise DataError(str(self._folder), 0, "another run is at work in this folder") from None
+        except OSError as error:
+            raise DataError(str(self._folder), 0, f"can't write there: {error.strerror}") from None
+        _cut_half_line(self._file)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._lock.release()
+
+    def append(self, record: Record) -> None:
+        """Write one record; once this returns, a killed process does not lose it."""
+        assert self._file is not None
+        line = json.dumps(record.model_dump(mode="json"), ensure_ascii=True, separators=(",", ":"))
+        self._file.write(line.encode() + b"\n")
+        self._file.flush()
+
+
+def _cut_half_line(file: IO[bytes]) -> None:
+    end = position = file.seek(0, 2)
+    while position > 0:
+        start = max(0, position - 65536)
+        file.seek(start)
+        newline = file.read(position - start).rfind(b"\n")
+        if newline >= 0:
+            position = start + newline + 1
+            break
+        position = start
+    if position < end:
+        file.truncate(position)
+    file.seek(0, 2)

@@ -27,16 +27,14 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from emoagents.errors import MissingExtraError, ParameterError
 from emoagents.model.request import Choice, Request, is_secret
 
-if TYPE_CHECKING:
-    from langgraph.cache.base import BaseCache
-
-__all__ = ["AnswerCache", "CacheOpener", "CacheSetting", "answer_keys", "open_cache"]
+__all__ = ["AnswerCache", "AnswerStore", "CacheOpener", "CacheSetting", "answer_keys", "open_cache"]
 
 if TYPE_CHECKING:
-    CacheSetting: TypeAlias = str | Path | BaseCache[Any] | None
+    CacheSetting: TypeAlias = "str | Path | AnswerStore | None"
 else:
     CacheSetting = str | Path | None  # what can be written as JSON; the other name is not imported here
-"""None: no cache. "memory": for this context. "redis://...": that server. Another string: a file. Or a backend."""
+"""None: no cache. "memory": for this context. "redis://...": that server. Another string: a file. Or a backend, as any
+of LangGraph's."""
 
 T = TypeVar("T")
 
@@ -125,8 +123,8 @@ class _JsonSerde:
             return json.loads(data[1]) if data[0] == "json" else None
 
 
-class _Store(Protocol):
-    """The part of LangGraph's BaseCache that is used."""
+class AnswerStore(Protocol):
+    """The part of LangGraph's BaseCache that is used. One whose reads and writes are short says `blocking = False`."""
 
     def get(self, keys: Sequence[Any], /) -> Mapping[Any, Any]: ...
 
@@ -149,7 +147,7 @@ class AnswerCache:
         blocking: whether reading and writing may take long, and so needs a thread.
     """
 
-    def __init__(self, store: _Store, *, blocking: bool = True) -> None:
+    def __init__(self, store: AnswerStore, *, blocking: bool = True) -> None:
         self._store = store
         self._blocking = blocking
         self._warned = False
@@ -252,7 +250,7 @@ def open_cache(setting: CacheSetting) -> AnswerCache | None:
     raise ParameterError(f"cache must be 'memory', a file, a redis:// address or a LangGraph cache, not {setting!r}")
 
 
-def _memory() -> _Store:
+def _memory() -> AnswerStore:
     from langgraph.cache.memory import InMemoryCache
 
     return InMemoryCache(serde=_JsonSerde())
@@ -300,7 +298,7 @@ class _File:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._opened: tuple[int, int | None, _Store] | None = None
+        self._opened: tuple[int, int | None, AnswerStore] | None = None
 
     def get(self, keys: Sequence[Any], /) -> Mapping[Any, Any]:
         return self._use(lambda store: store.get(keys))
@@ -308,7 +306,7 @@ class _File:
     def set(self, pairs: Mapping[Any, tuple[Any, int | None]], /) -> None:
         self._use(lambda store: store.set(pairs))
 
-    def _use(self, work: Callable[[_Store], T]) -> T:
+    def _use(self, work: Callable[[AnswerStore], T]) -> T:
         give_up = time.monotonic() + _PATIENCE
         while True:
             inode = _inode(self._path)
@@ -323,7 +321,7 @@ class _File:
                 else:  # busy without a wait of SQLite's own: another process makes the file or changes its mode
                     time.sleep(0.02)
 
-    def _store(self, inode: int | None) -> _Store:
+    def _store(self, inode: int | None) -> AnswerStore:
         opened = self._opened
         if opened is not None and opened[:2] == (os.getpid(), inode):
             return opened[2]
@@ -334,7 +332,7 @@ class _File:
         return store
 
 
-def _connect(path: str) -> _Store:
+def _connect(path: str) -> AnswerStore:
     from langgraph.cache.sqlite import SqliteCache
 
     Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,173 @@
+"""The arms of a comparison: "heart:3@neutral[verifier=oracle]" and its like, each with its neutral twin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from emoagents.errors import ParameterError
+from emoagents.evaluation.oracle import Oracle, read_as_task
+from emoagents.evaluation.record import Arm
+from emoagents.registry import parse_spec, strategy, strategy_class, strategy_parameters
+from emoagents.strategies.base import Strategy
+
+__all__ = ["MadeArm", "make_arms", "split_arms"]
+
+_SPECIAL: Mapping[str, Callable[[str], Any]] = {
+    "verifier": lambda text: Oracle() if text.strip() == "oracle" else text,
+    "extract": lambda text: read_as_task if text.strip() in ("task", "auto") else text,
+}
+"""What only a comparison can give."""
+_TONE = re.compile(r"\s*@\s*\w+\s*(?=\||$)")
+
+
+@dataclass(frozen=True, slots=True)
+class MadeArm:
+    """An arm with the strategy that runs it."""
+
+    arm: Arm
+    strategy: Strategy
+
+
+def split_arms(text: str) -> list[str]:
+    """Split "plain, gsa:3, heart:3[verifier=oracle,rounds=2]" at the commas that stand in no bracket or quotes.
+
+    Raises:
+        ParameterError: a bracket or a quotation mark is left open.
+    """
+    parts, depth, quoted, current = [], 0, False, ""
+    for character in text:
+        quoted ^= character == '"'
+        depth += 0 if quoted else (character == "[") - (character == "]")
+        if character == "," and not depth and not quoted:
+            parts.append(current)
+            current = ""
+        else:
+            current += character
+    if depth or quoted:
+        raise ParameterError(f"arms {text!r}: a bracket or a quotation mark is left open")
+    return [part.strip() for part in [*parts, current] if part.strip()]
+
+
+def make_arms(specs: Iterable[str], *, verifier: str | None = None, twins: bool = True) -> list[MadeArm]:
+    """Make arms of their specs; each emotional one is followed by its neutral twin where that is missing.
+
+    Args:
+        specs: a strategy's spec each, with parameters in brackets behind it if need be.
+        verifier: for every arm that takes one and names none: "oracle", "judge" or another verifier's text.
+        twins: add the missing neutral twins.
+
+    Raises:
+        UsageError: a spec is wrong, one is given twice, or there is none.
+    """
+    written = [_read(spec, verifier) for spec in specs]
+    if not written:
+        raise ParameterError('there is no arm to compare: give some, as --strategies "plain, gsa:3"')
+    labels = [one.label for one in written]
+    doubles = sorted({label for label in labels if labels.count(label) > 1})
+    if doubles:
+        raise ParameterError(f"arm {doubles[0]!r} is given twice")
+    if twins:
+        written = list(dict.fromkeys(arm for one in written for arm in _with_twin(one)))
+    return [_made(one, written) for one in written]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """An arm as it is written: its strategies without their tone, the tone of those that have one, parameters, and
+    the verifier that was set for all arms."""
+
+    text: str
+    tone: str | None
+    given: tuple[tuple[str, str], ...]
+    verifier: str | None
+
+    @property
+    def label(self) -> str:
+        return f"{self.text}{self._tone}{_bracket(self.given)}"
+
+    @property
+    def spec(self) -> str:
+        return f"{self.text}{self._tone}{_bracket(self.parameters.items())}"
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return dict(self.given) if self.verifier is None else {"verifier": self.verifier, **dict(self.given)}
+
+    @property
+    def _tone(self) -> str:
+        return "@neutral" if self.tone == "neutral" else ""
+
+    @property
+    def family(self) -> str | None:
+        """Name what is left without the values behind colons, which are what a family's members differ in."""
+        parts = parse_spec(self.text)
+        if all(part.value is None for part in parts):
+            return None
+        return f"{' | '.join(part.name for part in parts)}{self._tone}{_bracket(self.given)}"
+
+
+def _bracket(given: Iterable[tuple[str, str]]) -> str:
+    inside = ",".join(f'{k}="{v}"' if set(v) & set(",[]") else f"{k}={v}" for k, v in given)
+    return f"[{inside}]" if inside else ""
+
+
+def _read(spec: str, verifier: str | None) -> _Written:
+    text, given = _split_parameters(spec)
+    parts = parse_spec(text)
+    tones = {part.tone for part in parts if part.tone}
+    if len(tones) > 1:
+        raise ParameterError(f"arm {spec!r}: all its parts need the same tone")
+    tone = next(iter(tones), "emotional" if _have("tone", text) else None)
+    takes = _have("verifier", text) and "verifier" not in dict(given)
+    needed = "oracle" if any(part.name == "resample" for part in parts) else None
+    return _Written(_TONE.sub("", text).strip(), tone, given, (verifier or needed) if takes else None)
+
+
+def _have(parameter: str, text: str) -> bool:
+    return any(parameter in strategy_parameters(strategy_class(part.name)) for part in parse_spec(text))
+
+
+def _split_parameters(spec: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    match = re.fullmatch(r"([^\[\]]*)(?:\[(.*)\])?\s*", spec, re.DOTALL)
+    if match is None:
+        raise ParameterError(f"arm {spec!r}: write parameters in one bracket at its end, as heart:3[verifier=oracle]")
+    pairs = []
+    for piece in split_arms(match[2] or ""):
+        name, equals, value = piece.partition("=")
+        if not equals:
+            raise ParameterError(f"arm {spec!r}: {piece!r} is not NAME=VALUE")
+        pairs.append((name.strip(), value.strip().strip('"')))
+    return match[1].strip(), tuple(pairs)
+
+
+def _with_twin(one: _Written) -> list[_Written]:
+    _strategy(one)  # a mistake in the arm itself is not the twin's
+    if one.tone != "emotional":
+        return [one]
+    twin = replace(one, tone="neutral")
+    try:
+        _strategy(twin)
+    except ParameterError:  # a stimulus of one's own has none
+        return [one]
+    return [one, twin]
+
+
+def _made(one: _Written, all_: Sequence[_Written]) -> MadeArm:
+    made = _strategy(one)
+    twin = next((o.label for o in all_ if o != one and replace(o, tone=one.tone) == one), None)
+    family = one.family if sum(o.family == one.family for o in all_) > 1 else None
+    arm = {"label": one.label, "spec": one.spec, "title": made.title, "tone": one.tone, "twin": twin, "family": family}
+    return MadeArm(Arm.model_validate(arm), made)
+
+
+def _strategy(one: _Written) -> Strategy:
+    given: dict[str, Any] = {k: _SPECIAL[k](v) if k in _SPECIAL else v for k, v in one.parameters.items()}
+    if "extract" not in given and _have("extract", one.text):
+        given["extract"] = read_as_task
+    if one.tone != "neutral":
+        return strategy(one.text, **given)
+    toned = [f"{part}@neutral" if _have("tone", part) else part for part in one.text.split("|")]
+    return strategy("|".join(toned), **given)

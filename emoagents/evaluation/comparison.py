@@ -1,0 +1,262 @@
+"""Compare arms on tasks: make every attempt once, keep all that came, and find out what it shows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from emoagents.context import Context
+from emoagents.errors import ParameterError, UnknownNameError
+from emoagents.evaluation.arm_specs import MadeArm
+from emoagents.evaluation.attempt import Attempter, Unit
+from emoagents.evaluation.findings import Findings
+from emoagents.evaluation.journal import CallJournal
+from emoagents.evaluation.record import Plan, Record, TaskInfo
+from emoagents.evaluation.store import PLAN, RecordFile, read_plan, read_records, write_plan
+from emoagents.evaluation.task import Task
+from emoagents.evaluation.work import InProcess, Outcome, Workers, do_work, selected_items, units_of
+from emoagents.model.budget import Hold
+
+__all__ = ["Comparison", "compare", "make_plan", "open_comparison"]
+
+OnRecord = Callable[[Record], None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison on disk, finished or not.
+
+    Attributes:
+        folder: where it lies. plan: what it sets out to do. outcome: how far the last run came, if this is one's.
+    """
+
+    folder: Path
+    plan: Plan
+    outcome: Outcome | None = None
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records that belong to the plan, in the order in which they came; of doubles the later counts."""
+        arms, tasks = {a.label for a in self.plan.arms}, {t.name for t in self.plan.tasks}
+        for record in read_records(self.folder):
+            if record.arm in arms and record.task in tasks and record.replica < self.plan.replicas:
+                yield record
+
+    @cached_property
+    def findings(self) -> Findings:
+        """What the records show.
+
+        Raises:
+            MissingExtraError: scipy and statsmodels are not installed.
+        """
+        from emoagents.evaluation.analysis import analyse
+
+        return analyse(self.plan, self.records())
+
+
+def open_comparison(folder: Path) -> Comparison:
+    """Open a comparison's folder.
+
+    Raises:
+        DataError: it is none.
+    """
+    return Comparison(folder, read_plan(folder))
+
+
+def make_plan(
+    tasks: Sequence[Task],
+    arms: Sequence[MadeArm],
+    context: Context,
+    *,
+    baseline: str | None = None,
+    limit: int | None = None,
+    replicas: int = 1,
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
+    command: str = "",
+) -> Plan:
+    """Return the plan of a comparison. Reads the tasks' items once, to count them.
+
+    Args:
+        tasks, arms: what is compared on what.
+        context: the model and the sampling settings.
+        baseline: label of the arm that all are compared with; None: "plain" if it is there, else the first.
+        limit: items of each task at most. replicas: repetitions of each attempt. seed: of all that is drawn.
+        settings: what else decides the outcome, to be written down.
+        command: the command line that runs it again.
+
+    Raises:
+        UnknownNameError: no arm has the baseline's label. ParameterError: a number is too small, or there is no item.
+    """
+    from importlib.metadata import version
+
+    labels = [made.arm.label for made in arms]
+    chosen = baseline or ("plain" if "plain" in labels else labels[0])
+    if chosen not in labels:
+        raise UnknownNameError("arm", chosen, labels)
+    for name, number in (("limit", limit), ("replicas", replicas)):
+        if number is not None and number < 1:
+            raise ParameterError(f"{name} must be a whole number of at least 1, not {number}")
+    return Plan(
+        tasks=tuple(_info(task, limit, seed) for task in tasks),
+        arms=tuple(made.arm for made in arms),
+        baseline=chosen,
+        model=context.door.name,
+        settings=json.loads(json.dumps({**_sampling(context), **(settings or {})})),
+        seed=seed,
+        replicas=replicas,
+        limit=limit,
+        command=command,
+        emoagents=version("emoagents"),
+    )
+
+
+def _info(task: Task, limit: int | None, seed: int) -> TaskInfo:
+    count = sum(1 for _ in selected_items(task, limit, seed))
+    if not count:
+        raise ParameterError(f"task {task.name} has no items")
+    return TaskInfo(name=task.name, metrics=task.metrics, items=count, source=task.source)
+
+
+def _sampling(context: Context) -> dict[str, Any]:
+    given = {
+        "temperature": context.temperature,
+        "top_p": context.top_p,
+        "max_tokens": context.max_tokens,
+        "stop": list(context.stop) or None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def fingerprint(plan: Plan) -> str:
+    """Return 8 hex digits that tell comparisons apart whose attempts can't be mixed: other data, model or settings."""
+    suites = sorted({task.name.partition("/")[0] for task in plan.tasks})
+    whole = [suites, plan.model, plan.settings, plan.seed]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+async def compare(
+    tasks: Sequence[Task],
+    arms: Sequence[MadeArm],
+    context: Context,
+    folder: Path,
+    *,
+    plan: Plan | None = None,
+    judge: Context | None = None,
+    workers: Callable[[Hold], Workers] | None = None,
+    slots: int | None = None,
+    on_begin: Callable[[int, int], None] | None = None,
+    on_record: OnRecord | None = None,
+) -> Comparison:
+    """Make all attempts that have no record yet, and return the comparison.
+
+    Run again with the same plan it goes on where it stopped, however it stopped: no finished attempt is repeated, and
+    calls that were answered within an unfinished one come from the journal. More arms, items or repetitions may be
+    added; another model, other settings or another seed need another folder.
+
+    Args:
+        tasks, arms, context: as in `make_plan`. The context's budget is for the whole comparison, earlier runs of it
+            included.
+        folder: where everything is kept.
+        plan: None: made with `make_plan`'s defaults.
+        judge: model and settings of the judge, for tasks that need one.
+        workers: where attempts are made; a function of what was spent before; None: in this process.
+        slots: attempts side by side; None: as many as the context's concurrency.
+        on_begin: told of the attempts there are and of those already made. on_record: told of each record.
+
+    Raises:
+        UsageError: the caller's mistake. RunError: the model never answers.
+    """
+    plan = plan or make_plan(tasks, arms, context)
+    with RecordFile(folder) as file:
+        _check_same(folder, plan)
+        write_plan(folder, plan)
+        made = _made(folder)
+        if on_begin is not None:
+            on_begin(sum(1 for _ in _units(plan, tasks)), sum(1 for unit in _units(plan, tasks) if made.has(unit)))
+
+        def keep(record: Record) -> None:
+            file.append(record)
+            if on_record is not None:
+                on_record(record)
+
+        left = (unit for unit in _units(plan, tasks) if not made.has(unit))
+        with closing(CallJournal(folder)) as journal:
+            at_work = workers(made.spent) if workers else _here(tasks, arms, context, judge, journal, made.spent)
+            async with at_work:
+                outcome = await do_work(left, at_work, slots=slots or context.concurrency, on_record=keep)
+    return Comparison(folder, plan, outcome)
+
+
+def _units(plan: Plan, tasks: Sequence[Task]) -> Iterator[Unit]:
+    labels = [arm.label for arm in plan.arms]
+    return units_of(tasks, labels, limit=plan.limit, seed=plan.seed, replicas=plan.replicas)
+
+
+def _here(
+    tasks: Sequence[Task],
+    arms: Sequence[MadeArm],
+    context: Context,
+    judge: Context | None,
+    journal: CallJournal,
+    spent: Hold,
+) -> Workers:
+    strategies = {made.arm.label: made.strategy for made in arms}
+    pooled = context.fresh(cache=journal).pooled(spent)
+    return InProcess(
+        Attempter({t.name: t for t in tasks}, strategies, pooled, None if judge is None else judge.fresh(cache=journal))
+    )
+
+
+def _check_same(folder: Path, plan: Plan) -> None:
+    """See that what is there can be gone on with.
+
+    Raises:
+        ParameterError: attempts of two kinds would be mixed.
+    """
+    if not (folder / PLAN).exists():
+        return
+    before = read_plan(folder)
+    for what in ("model", "settings", "seed"):
+        one, other = getattr(before, what), getattr(plan, what)
+        if one != other:
+            raise ParameterError(
+                f"{folder} holds a comparison with {what} {one!r}, not {other!r}: choose another folder with --out"
+            )
+
+
+@dataclass(slots=True)
+class _Made:
+    """What earlier runs in a folder did: marks of the finished attempts, and what all attempts were paid with."""
+
+    done: set[int]
+    spent: Hold
+
+    def has(self, unit: Unit) -> bool:
+        """Return whether an attempt is finished."""
+        return _mark(unit.key) in self.done
+
+
+def _made(folder: Path) -> _Made:
+    made = _Made(set(), Hold(calls=0))
+    for record in read_records(folder):
+        mark = _mark(record.key)
+        (made.done.discard if record.status == "failed" else made.done.add)(mark)
+        made.spent.add(_paid(record))
+    return made
+
+
+def _mark(key: tuple[str, str, str, int]) -> int:
+    """Return a number for a key, so that millions of them fit into memory."""
+    return int.from_bytes(hashlib.blake2b(json.dumps(key).encode(), digest_size=8).digest(), "big")
+
+
+def _paid(record: Record) -> Hold:
+    """Return what an attempt paid for; a reply that another attempt bought is not paid twice."""
+    spent = record.spent
+    return Hold(spent.bought, spent.paid_tokens, spent.paid_usd or 0.0)

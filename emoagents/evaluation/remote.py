@@ -1,0 +1,117 @@
+"""What goes over the wire to workers in other processes: a setup once, then units out and records back, as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from emoagents.context import Context
+from emoagents.errors import BudgetExceeded, ParameterError, RunError, UsageError
+from emoagents.evaluation.arm_specs import make_arms
+from emoagents.evaluation.attempt import Attempter, Unit
+from emoagents.evaluation.journal import CallJournal
+from emoagents.evaluation.record import Record
+from emoagents.evaluation.task import Task
+
+__all__ = ["Hand", "Setup", "TaskRecipe", "record_of", "unit_as_data"]
+
+_UNIT = TypeAdapter(Unit)
+
+
+class TaskRecipe(BaseModel):
+    """How to load tasks again elsewhere: the arguments of `load_tasks`."""
+
+    spec: str
+    data: str | None = None
+    shots: int = 0
+    columns: dict[str, str] = {}
+    seed: int = 0
+    options: dict[str, str] = {}
+
+    def load(self) -> list[Task]:
+        """Return the tasks."""
+        from emoagents.evaluation.tasks import load_tasks
+
+        return load_tasks(
+            self.spec,
+            data=None if self.data is None else Path(self.data),
+            shots=self.shots,
+            columns=self.columns,
+            seed=self.seed,
+            options=self.options,
+        )
+
+
+class Setup(BaseModel):
+    """All that a worker needs. Holds keys, so it goes through a pipe and never into a file.
+
+    Attributes:
+        tasks: how to load them. arms: specs by label. context, judge: arguments of Context. folder: where the raw
+            replies are kept.
+    """
+
+    tasks: list[TaskRecipe]
+    arms: dict[str, str]
+    context: dict[str, Any]
+    judge: dict[str, Any] | None = None
+    folder: str
+
+    def attempter(self) -> Attempter:
+        """Return what makes attempts as this setup says.
+
+        Raises:
+            UsageError: something of it can't be made here.
+        """
+        tasks = {task.name: task for recipe in self.tasks for task in recipe.load()}
+        made = make_arms(self.arms.values(), twins=False)
+        strategies = {label: arm.strategy for label, arm in zip(self.arms, made, strict=True)}
+        journal = CallJournal(Path(self.folder))
+        context = Context(**self.context, cache=journal).pooled()
+        judge = None if self.judge is None else Context(**self.judge, cache=journal)
+        return Attempter(tasks, strategies, context, judge)
+
+
+class Hand:
+    """A worker's side: from a unit as data to a reply as data, never an exception."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._attempter: Attempter | None = None
+
+    async def answer(self, unit: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the attempt; return its record, or what kept it from being made."""
+        try:
+            if self._attempter is None:
+                self._attempter = self._setup.attempter()
+            record = await self._attempter.attempt(_UNIT.validate_python(unit))
+        except BudgetExceeded as error:
+            return {"budget": [error.limit, error.value, error.used]}
+        except UsageError as error:
+            return {"usage": str(error)}
+        except Exception as error:
+            return {"failure": f"{type(error).__name__}: {error}"}
+        return {"record": record.model_dump(mode="json")}
+
+
+def unit_as_data(unit: Unit) -> dict[str, Any]:
+    """Return a unit as plain JSON data."""
+    return dataclasses.asdict(unit)
+
+
+def record_of(reply: Mapping[str, Any]) -> Record:
+    """Return the record of a worker's reply.
+
+    Raises:
+        BudgetExceeded, ParameterError, RunError: what the worker met instead.
+    """
+    if "budget" in reply:
+        raise BudgetExceeded(*reply["budget"])
+    if "usage" in reply:
+        raise ParameterError(reply["usage"])
+    if "failure" in reply:
+        raise RunError(f"a worker failed: {reply['failure']}")
+    return Record.model_validate(reply["record"])
