@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 from typer.core import TyperGroup
 
-from emoagents.cli.options import Options
+from emoagents.cli.options import CompareOptions, Options
 from emoagents.errors import UnknownNameError
 
 __all__ = ["DEFAULT_STRATEGY", "app"]
@@ -174,5 +174,134 @@ def strategies(
         from emoagents.cli.catalogue import show_strategies
 
         return show_strategies(name, mermaid=mermaid, memory=memory, as_json=json)
+
+    return work
+
+
+@app.command()
+def compare(
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task", "-t", metavar="TASK", help="As gsm8k, instruction_induction:antonyms, csv:FILE. Repeatable."
+        ),
+    ] = None,
+    strategies: Annotated[
+        str | None,
+        typer.Option("--strategies", "-s", metavar="ARMS", help="Specs with commas between, as 'plain, gsa:3'."),
+    ] = None,
+    arm: Annotated[
+        list[str] | None, typer.Option(metavar="SPEC", help="One arm more; its spec may hold commas. Repeatable.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", metavar="MODEL", help="[default: $EMOAGENTS_MODEL, else embedded/smollm2]"),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The task's data; without it they are fetched by name.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", help="Items of each task at most, drawn by the seed.")
+    ] = None,
+    shots: Annotated[int, typer.Option(metavar="N", help="Worked examples shown before each question.")] = 0,
+    replicas: Annotated[int, typer.Option(metavar="N", help="Repetitions of each attempt with other samples.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the samples, and of all that is drawn.")] = 0,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="ARM", help="What all are compared with.  [default: plain, else the first]")
+    ] = None,
+    verifier: Annotated[
+        str | None,
+        typer.Option(metavar="V", help="For arms that take one: judge, or oracle, which knows the right answer."),
+    ] = None,
+    twins: Annotated[
+        bool, typer.Option("--twins/--no-twins", help="Add the neutral twin of each emotional arm.")
+    ] = True,
+    temperature: Annotated[float, typer.Option(metavar="NUMBER", help="The same for all arms.")] = 0.7,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="N", help="Length of each answer of the model, at most.")
+    ] = None,
+    judge: Annotated[str | None, typer.Option(metavar="MODEL", help="For tasks that a model scores.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="LIMITS", help="For the whole comparison, as calls=2000,usd=5.")
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="K=NAME", help="Columns of your file: input=, target=, id=, group=. Repeatable."),
+    ] = None,
+    task_option: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="What else a task can be told. Repeatable.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(metavar="N", help="Requests in flight at most.")] = 32,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes, or Ray actors.  [default: by the amount of work]")
+    ] = None,
+    engine: Annotated[str, typer.Option(metavar="local | ray", help="Where the work is done.")] = "local",
+    api_base: Annotated[str | None, typer.Option(metavar="URL", help="Address of an OpenAI-compatible server.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where all is kept.  [default: comparisons/...]")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what was found as one JSON object.")] = False,
+    debug: Debug = False,
+) -> Work:
+    """Compare strategies on a task: does one help, at what cost, and would its neutral twin have helped as much?
+
+    Run the same command again and it goes on where it stopped: nothing that was answered is paid twice.
+
+    \b
+    emoagents compare -t gsm8k --limit 100 -s "plain, gsa:3, self_consistency:4" -m openai/gpt-4o-mini
+    emoagents compare -t csv:mine.csv --column input=question --column target=answer -s "plain, emotion_prompt:EP02"
+    """
+    options = CompareOptions(
+        tasks=task or [],
+        strategies=strategies,
+        arms=arm or [],
+        model=model,
+        data=data,
+        limit=limit,
+        shots=shots,
+        replicas=replicas,
+        seed=seed,
+        baseline=baseline,
+        verifier=verifier,
+        twins=twins,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        judge=judge,
+        budget=budget,
+        columns=column or [],
+        task_options=task_option or [],
+        concurrency=concurrency,
+        workers=workers,
+        engine=engine,
+        api_base=api_base,
+        out=out,
+        dry_run=dry_run,
+        json=json,
+    )
+
+    def work() -> int:
+        from emoagents.cli.compare import run_comparison
+
+        return run_comparison(options)
+
+    return work
+
+
+@app.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of comparisons.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the report goes.  [default: DIR, else report]")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print what was found as one JSON object.")] = False,
+    debug: Debug = False,
+) -> Work:
+    """Report on comparisons: a table here, a page, pictures, CSV and Parquet. Several are merged into one."""
+
+    def work() -> int:
+        from emoagents.cli.report import report_on
+
+        return report_on(folders, out, as_json=json)
 
     return work

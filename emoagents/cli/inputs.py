@@ -53,7 +53,7 @@ def _from_stdin() -> str:
         raise ParameterError(f"standard input cannot be read: {error.strerror or error}") from None
 
 
-def read_parameters(given: Iterable[str]) -> dict[str, str]:
+def read_parameters(given: Iterable[str], option: str = "--param") -> dict[str, str]:
     """Read "k=v" texts; a value may hold further equals signs.
 
     Raises:
@@ -64,8 +64,8 @@ def read_parameters(given: Iterable[str]) -> dict[str, str]:
         name, equals, value = text.partition("=")
         name = name.strip()
         if not equals or not name:
-            raise ParameterError(f"--param takes NAME=VALUE, as samples=5, not {text!r}")
+            raise ParameterError(f"{option} takes NAME=VALUE, not {text!r}")
         if name in parameters:
-            raise ParameterError(f"--param {name} is given twice")
-        parameters[name] = checked_text(value, f"--param {name}")
+            raise ParameterError(f"{option} {name} is given twice")
+        parameters[name] = checked_text(value, f"{option} {name}")
     return parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Options"]
+__all__ = ["CompareOptions", "Options"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +27,34 @@ class Options:
     timeout: float | None = None
     json: bool = False
     verbose: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareOptions:
+    """What was written behind `emoagents compare`."""
+
+    tasks: list[str]
+    data: Path | None
+    shots: int
+    columns: list[str]
+    task_options: list[str]
+    strategies: str | None
+    arms: list[str]
+    baseline: str | None
+    verifier: str | None
+    twins: bool
+    model: str | None
+    judge: str | None
+    api_base: str | None
+    temperature: float | None
+    max_tokens: int | None
+    limit: int | None
+    replicas: int
+    seed: int
+    budget: str | None
+    concurrency: int
+    workers: int | None
+    engine: str
+    out: Path | None
+    dry_run: bool
+    json: bool

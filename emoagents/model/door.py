@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from emoagents.errors import ModelCallError, ModelConfigError, RunError
 from emoagents.model.budget import Budget, BudgetMeter, Hold
 from emoagents.model.cache import AnswerCache, answer_keys
-from emoagents.model.ledger import Ledger
+from emoagents.model.ledger import Ledger, Usage
 from emoagents.model.limits import endpoint
 from emoagents.model.loop import on_model_loop
-from emoagents.model.request import Backend, Choice, Completion, OnToken, Reply, Request
+from emoagents.model.request import Backend, Choice, Completion, OnToken, Reply, Request, Share
 from emoagents.model.resolve import default_model, open_backend
 from emoagents.model.retry import Deadline
 from emoagents.model.structured import parsed, re_ask, with_schema_in_prompt
@@ -202,9 +202,18 @@ class ModelDoor:
         choices = await self._cache.get(list(keys.values()))
         found = {i: _completion(c, i, cached=True) for i, c in zip(keys, choices, strict=True) if c is not None}
         if found:
-            self.ledger.cached(call.node, len(found), [c.share for c in choices if c is not None])
+            shares = {i: c.share for i, c in zip(keys, choices, strict=True) if c is not None}
+            self.ledger.cached(call.node, len(found), await self._saved(shares))
             call.listener.token(next(iter(found.values())).text)
         return found
+
+    async def _saved(self, shares: dict[int, Share | None]) -> Usage:
+        """Return what samples would have cost by themselves: the prompt once for each request they would take."""
+        groups = await self.groups(list(shares))
+        prompt = sum(next((s.prompt_tokens for i in g if (s := shares[i])), 0) for g in groups)
+        completion = sum(s.completion_tokens for s in shares.values() if s)
+        usd = self._b.cost(prompt, completion) if all(shares.values()) else None
+        return Usage(saved_prompt_tokens=prompt, saved_completion_tokens=completion, saved_usd=usd)
 
     async def _keep(self, request: Request, got: dict[str, Choice]) -> None:
         if self._cache is None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from emoagents.model.request import Reply, Share
+from emoagents.model.request import Reply
 
 __all__ = ["Ledger", "Usage"]
 
@@ -25,8 +24,8 @@ class Usage:
         cost_usd: US dollars; None as soon as the price of one call is unknown.
         unmetered_calls: calls whose tokens the provider did not tell; their tokens are in no sum.
         seconds: time spent waiting for the model, summed over calls that may have run side by side.
-        saved_prompt_tokens, saved_completion_tokens, saved_usd: what the cached samples cost when they were bought;
-            tokens that are not known are in no sum, and None dollars are as in `cost_usd`.
+        saved_prompt_tokens, saved_completion_tokens, saved_usd: what the cached samples would have cost; tokens that
+            are not known are in no sum, and None dollars are as in `cost_usd`.
     """
 
     calls: int = 0
@@ -87,16 +86,6 @@ class Ledger:
         lost = Usage(calls=calls, failed_calls=1, unmetered_calls=calls, cost_usd=cost_usd, seconds=seconds)
         self.add(node, lost)
 
-    def cached(self, node: str, samples: int, shares: Sequence[Share | None] = ()) -> None:
-        """Book samples that were answered without a call, with what they had cost."""
-        known = [share for share in shares if share is not None]
-        usd = [share.cost_usd for share in known if share.cost_usd is not None]
-        self.add(
-            node,
-            Usage(
-                cached_calls=samples,
-                saved_prompt_tokens=sum(share.prompt_tokens or 0 for share in known),
-                saved_completion_tokens=sum(share.completion_tokens or 0 for share in known),
-                saved_usd=sum(usd) if len(usd) == samples else None,
-            ),
-        )
+    def cached(self, node: str, samples: int, saved: Usage = Usage(saved_usd=None)) -> None:
+        """Book samples that were answered without a call, with what they would have cost."""
+        self.add(node, replace(saved, cached_calls=samples))

@@ -48,11 +48,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """A sample's part of what its physical request cost; the prompt is booked to the first sample of a request."""
+    """A sample's part of what its physical request used: the whole prompt, and its part of the completion."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cost_usd: float | None = None
+    prompt_tokens: int
+    completion_tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,18 +83,13 @@ class Reply:
     completion_tokens: int | None = None
     cost_usd: float | None = None
 
-    def shares(self) -> list[Share]:
-        """Return each choice's part of the cost; completion tokens are split evenly, for nobody tells more."""
-        count = max(1, len(self.choices))
-        tokens = self.completion_tokens
-        each = None if tokens is None else [tokens // count + (i < tokens % count) for i in range(count)]
+    def shares(self) -> list[Share | None]:
+        """Return each choice's part; completion tokens are split evenly, for nobody tells more. None: not known."""
+        count, prompt, tokens = len(self.choices), self.prompt_tokens, self.completion_tokens
+        if prompt is None or tokens is None:
+            return [None] * count
         return [
-            Share(
-                prompt_tokens=self.prompt_tokens if i == 0 or self.prompt_tokens is None else 0,
-                completion_tokens=each[i] if each is not None else None,
-                cost_usd=None if self.cost_usd is None else self.cost_usd / count,
-            )
-            for i in range(len(self.choices))
+            Share(prompt_tokens=prompt, completion_tokens=tokens // count + (i < tokens % count)) for i in range(count)
         ]
 
 

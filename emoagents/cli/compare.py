@@ -1,0 +1,258 @@
+"""`emoagents compare`: arms on tasks, with what it costs and what it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emoagents.cli import loading
+from emoagents.cli.inputs import read_parameters
+from emoagents.cli.options import CompareOptions
+from emoagents.cli.tally import Tally
+from emoagents.errors import ParameterError
+
+if TYPE_CHECKING:
+    from emoagents.context import Context
+    from emoagents.evaluation.arm_specs import MadeArm
+    from emoagents.evaluation.comparison import Comparison
+    from emoagents.evaluation.record import Plan
+    from emoagents.evaluation.remote import Setup, TaskRecipe
+    from emoagents.evaluation.task import Task
+    from emoagents.evaluation.work import Workers
+    from emoagents.model.budget import Budget, Hold
+
+__all__ = ["run_comparison"]
+
+_MANY = 1000
+"""Attempts from which several processes are worth their start."""
+_PROCESSES = 4
+
+
+def run_comparison(options: CompareOptions) -> int:
+    """Compare, and print what it shows; return 0 if all attempts were made, else 1.
+
+    Raises:
+        UsageError: the caller's mistake. RunError: the model never answers.
+    """
+    from emoagents.evaluation.comparison import fingerprint, make_plan
+
+    if options.engine not in ("local", "ray"):
+        raise ParameterError(f"--engine is local or ray, not {options.engine!r}")
+    context, arms, recipes = _context(options), _arms(options), _recipes(options)
+    tasks = _unique([task for recipe in recipes for task in recipe.load()])
+    plan = make_plan(
+        tasks,
+        arms,
+        context,
+        baseline=options.baseline,
+        limit=options.limit,
+        replicas=options.replicas,
+        seed=options.seed,
+        settings=_settings(options),
+        command=_command(),
+    )
+    folder = options.out or Path("comparisons") / f"{_slug(plan)}-{fingerprint(plan)}"
+    tally = Tally(folder)
+    tally.headline(plan, arms)
+    if options.dry_run:
+        return 0
+    if loading.needs_fetching(context.door.name):
+        loading.fetch()
+    setup = _Engine(options, recipes, arms, context, folder)
+    comparison = _compared(setup, tasks, plan, tally)
+    return _told(comparison, tally, as_json=options.json)
+
+
+def _compared(engine: _Engine, tasks: list[Task], plan: Plan, tally: Tally) -> Comparison:
+    from emoagents.evaluation.comparison import compare
+
+    attempts = sum(task.items for task in plan.tasks) * len(plan.arms) * plan.replicas
+    with tally:
+        return asyncio.run(
+            compare(
+                tasks,
+                engine.arms,
+                engine.context,
+                engine.folder,
+                plan=plan,
+                judge=engine.judge(),
+                workers=engine.workers(attempts),
+                on_begin=tally.begin,
+                on_record=tally.add,
+            )
+        )
+
+
+def _told(comparison: Comparison, tally: Tally, *, as_json: bool) -> int:
+    """Write the report and print the table."""
+    from emoagents.cli.report import print_and_write
+
+    outcome = comparison.outcome
+    assert outcome is not None
+    findings = print_and_write(
+        comparison.folder, comparison.plan, comparison.records, comparison.findings, as_json=as_json
+    )
+    tally.ending(comparison, outcome, findings)
+    return 1 if findings.missing or outcome.failed else 0
+
+
+# -- what was asked for ----------------------------------------------------------------------------------------------
+
+
+def _context(options: CompareOptions) -> Context:
+    from emoagents.context import Context
+    from emoagents.model.budget import Budget
+
+    return Context(
+        model=options.model,
+        api_base=options.api_base,
+        temperature=options.temperature,
+        max_tokens=options.max_tokens,
+        seed=options.seed,
+        concurrency=options.concurrency,
+        budget=None if options.budget is None else Budget.parse(options.budget),
+    )
+
+
+def _arms(options: CompareOptions) -> list[MadeArm]:
+    from emoagents.evaluation.arm_specs import make_arms, split_arms
+
+    specs = [*split_arms(options.strategies or ""), *options.arms]
+    return make_arms(specs, verifier=options.verifier, twins=options.twins)
+
+
+def _recipes(options: CompareOptions) -> list[TaskRecipe]:
+    from emoagents.evaluation.remote import TaskRecipe
+
+    if not options.tasks:
+        raise ParameterError("say what to compare on, as --task gsm8k or --task csv:FILE")
+    return [
+        TaskRecipe(
+            spec=spec,
+            data=None if options.data is None else str(options.data.absolute()),
+            shots=options.shots,
+            columns=_columns(options.columns),
+            seed=options.seed,
+            options=dict(read_parameters(options.task_options, "--task-option")),
+        )
+        for spec in options.tasks
+    ]
+
+
+def _columns(pairs: list[str]) -> dict[str, str]:
+    return dict(read_parameters(pairs, "--column"))
+
+
+def _unique(tasks: list[Task]) -> list[Task]:
+    names = [task.name for task in tasks]
+    for name in names:
+        if names.count(name) > 1:
+            raise ParameterError(f"task {name} is given twice")
+    return tasks
+
+
+def _settings(options: CompareOptions) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "shots": options.shots or None,
+        "columns": _columns(options.columns) or None,
+        "task_options": dict(read_parameters(options.task_options, "--task-option")) or None,
+        "judge": options.judge,
+    }
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _command() -> str:
+    words = ["emoagents", *sys.argv[1:]]
+    return re.sub(r"(?<=://)[^/@\s]+@", "", shlex.join(words))  # an address may hold a password
+
+
+def _slug(plan: Plan) -> str:
+    suites = dict.fromkeys(task.name.partition("/")[0] for task in plan.tasks)
+    return re.sub(r"[^\w.-]+", "-", f"{'+'.join(suites)}-{plan.model}")[:80].strip("-")
+
+
+# -- where it runs ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """The workers of a comparison, as the options ask for them."""
+
+    options: CompareOptions
+    recipes: list[TaskRecipe]
+    arms: list[MadeArm]
+    context: Context
+    folder: Path
+
+    def judge(self) -> Context | None:
+        """Return the judge's settings: greedy, and without the budget, which is the arms'."""
+        if self.options.judge is None:
+            return None
+        return self.context.fresh(model=self.options.judge, temperature=0.0, max_tokens=None, api_base=None)
+
+    def workers(self, attempts: int) -> Callable[[Hold], Workers] | None:
+        """Return what makes the workers; None where this process does the work itself."""
+        size = self._size(attempts)
+        if self.options.engine == "ray":
+            from emoagents.integrations.ray import RayWorkers
+
+            return lambda spent: RayWorkers(self._setup(spent, size), size)
+        if size == 1:
+            return None
+        from emoagents.evaluation.processes import Processes
+
+        return lambda spent: Processes(self._setup(spent, size), size)
+
+    def _size(self, attempts: int) -> int:
+        cores = os.cpu_count() or 1
+        if self.options.workers is not None:
+            if self.options.workers < 1:
+                raise ParameterError(f"--workers must be at least 1, not {self.options.workers}")
+            return self.options.workers
+        if self.options.engine == "ray":
+            return cores
+        local = self.context.door.name.startswith(("embedded/", "scripted/"))  # the model itself uses the cores
+        return 1 if local or attempts < _MANY or self.context.budget is not None else min(cores, _PROCESSES)
+
+    def _setup(self, spent: Hold, size: int) -> Setup:
+        from emoagents.evaluation.remote import Setup
+
+        o = self.options
+        common = {"seed": o.seed, "concurrency": math.ceil(o.concurrency / size), "api_base": o.api_base}
+        return Setup(
+            tasks=self.recipes,
+            arms={made.arm.label: made.arm.spec for made in self.arms},
+            context={
+                **common,
+                "model": self.context.door.name,
+                "temperature": o.temperature,
+                "max_tokens": o.max_tokens,
+                "budget": _share(self.context.budget, spent, size),
+            },
+            judge=None if o.judge is None else {**common, "model": o.judge, "temperature": 0.0, "api_base": None},
+            folder=str(self.folder.absolute()),
+        )
+
+
+def _share(budget: Budget | None, spent: Hold, size: int) -> dict[str, float] | None:
+    """Return each worker's part of what is left of the budget."""
+    if budget is None:
+        return None
+    left: dict[str, float] = {}
+    if budget.calls is not None:
+        left["calls"] = max(0, budget.calls - spent.calls) // size
+    if budget.tokens is not None:
+        left["tokens"] = max(0, budget.tokens - spent.tokens) // size
+    if budget.usd is not None:
+        left["usd"] = max(0.0, budget.usd - spent.usd) / size
+    if budget.seconds is not None:
+        left["seconds"] = budget.seconds
+    return left

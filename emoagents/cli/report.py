@@ -1,0 +1,51 @@
+"""`emoagents report`: what one or several comparisons show, as a table, a page, pictures and files of data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emoagents.evaluation.findings import Findings
+    from emoagents.evaluation.record import Plan, Record
+
+__all__ = ["print_and_write", "report_on"]
+
+
+def report_on(folders: Sequence[Path], out: Path | None, *, as_json: bool) -> int:
+    """Report on comparisons, merged into one where there are several; return the exit status.
+
+    Raises:
+        UsageError: a folder is no comparison, or they can't be merged.
+    """
+    from emoagents.evaluation.analysis import analyse
+    from emoagents.evaluation.report.merge import merge
+
+    plan, records = merge(folders)
+    folder = out or (folders[0] if len(folders) == 1 else Path("report"))
+    print_and_write(folder, plan, records, analyse(plan, records()), as_json=as_json)
+    print(f"report: {folder / 'report.html'}", file=sys.stderr)
+    return 0
+
+
+def print_and_write(
+    folder: Path, plan: Plan, records: Callable[[], Iterable[Record]], findings: Findings, *, as_json: bool
+) -> Findings:
+    """Print the table, or one JSON object, and write page, pictures and data."""
+    from emoagents.cli.layout import quiet_console
+    from emoagents.evaluation.report.export import write_tables
+    from emoagents.evaluation.report.figures import write_figures
+    from emoagents.evaluation.report.page import write_report
+    from emoagents.evaluation.report.table import print_findings
+
+    folder.mkdir(parents=True, exist_ok=True)
+    if as_json:
+        print(findings.model_dump_json())
+    else:
+        print_findings(quiet_console(sys.stdout), plan, findings)
+    write_tables(folder, plan, findings, records)
+    write_figures(folder, plan, findings)
+    write_report(folder, plan, findings, records)
+    return findings
