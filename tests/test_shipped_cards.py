@@ -217,6 +217,7 @@ def test_emotion_prompt_defaults_exist() -> None:
     assert {name: p.separator for name, p in card.placements.items()} == {
         "end": "\n",
         "after_instruction": " ",
+        "system": " ",
     }
 
 

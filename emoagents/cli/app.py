@@ -209,9 +209,14 @@ def compare(
     baseline: Annotated[
         str | None, typer.Option(metavar="ARM", help="What all are compared with.  [default: plain, else the first]")
     ] = None,
-    verifier: Annotated[
-        str | None,
-        typer.Option(metavar="V", help="For arms that take one: judge, or oracle, which knows the right answer."),
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            "-p",
+            metavar="K=V",
+            help="For every arm that has this parameter, as verifier=judge; verifier=oracle knows the right answer.",
+        ),
     ] = None,
     twins: Annotated[
         bool, typer.Option("--twins/--no-twins", help="Add the neutral twin of each emotional arm.")
@@ -263,7 +268,7 @@ def compare(
         replicas=replicas,
         seed=seed,
         baseline=baseline,
-        verifier=verifier,
+        params=param or [],
         twins=twins,
         temperature=temperature,
         max_tokens=max_tokens,

@@ -126,7 +126,7 @@ def _arms(options: CompareOptions) -> list[MadeArm]:
     from emoagents.evaluation.arm_specs import make_arms, split_arms
 
     specs = [*split_arms(options.strategies or ""), *options.arms]
-    return make_arms(specs, verifier=options.verifier, twins=options.twins)
+    return make_arms(specs, common=read_parameters(options.params), twins=options.twins)
 
 
 def _recipes(options: CompareOptions) -> list[TaskRecipe]:
@@ -164,6 +164,7 @@ def _settings(options: CompareOptions) -> dict[str, Any]:
         "shots": options.shots or None,
         "columns": _columns(options.columns) or None,
         "task_options": dict(read_parameters(options.task_options, "--task-option")) or None,
+        "params": read_parameters(options.params) or None,
         "judge": options.judge,
     }
     return {name: value for name, value in settings.items() if value is not None}

@@ -41,7 +41,7 @@ class CompareOptions:
     strategies: str | None
     arms: list[str]
     baseline: str | None
-    verifier: str | None
+    params: list[str]
     twins: bool
     model: str | None
     judge: str | None

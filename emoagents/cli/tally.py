@@ -51,8 +51,8 @@ class Tally:
         counts += [f"{plan.replicas} repetitions"] if plan.replicas > 1 else []
         attempts = items * len(plan.arms) * plan.replicas
         _say(f"{one_line(plan.model)}: {', '.join(counts)}: {attempts:,} attempts")
-        for made in arms:
-            _say(f"  {made.arm.label}: {made.strategy.expected_calls()} calls each")
+        for calls, labels in _by_calls(arms).items():
+            _say(f"  {calls.removesuffix(" calls")} calls an attempt: {', '.join(labels)}")
         _say(f"kept in {self._folder}")
 
     def begin(self, total: int, made: int) -> None:
@@ -87,6 +87,14 @@ class Tally:
         dollars = "price unknown" if self._usd is None else f"${self._usd:.4g}"
         failed = f", {self._failed:,} attempts failed" if self._failed else ""
         return f"{self._bought:,} answers bought, {self._tokens:,} tokens, {dollars}{failed}"
+
+
+def _by_calls(arms: Sequence[MadeArm]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for made in arms:
+        calls = made.strategy.answering.expected_calls()
+        found.setdefault(calls, []).append(one_line(made.arm.label))
+    return found
 
 
 def _say(text: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from emoagents.errors import ParameterError
+from emoagents.card import load_card
+from emoagents.errors import ParameterError, UnknownNameError
 from emoagents.evaluation.oracle import Oracle, read_as_task
 from emoagents.evaluation.record import Arm
 from emoagents.registry import parse_spec, strategy, strategy_class, strategy_parameters
@@ -51,20 +53,24 @@ def split_arms(text: str) -> list[str]:
     return [part.strip() for part in [*parts, current] if part.strip()]
 
 
-def make_arms(specs: Iterable[str], *, verifier: str | None = None, twins: bool = True) -> list[MadeArm]:
+def make_arms(specs: Iterable[str], *, common: Mapping[str, str] | None = None, twins: bool = True) -> list[MadeArm]:
     """Make arms of their specs; each emotional one is followed by its neutral twin where that is missing.
 
     Args:
-        specs: a strategy's spec each, with parameters in brackets behind it if need be.
-        verifier: for every arm that takes one and names none: "oracle", "judge" or another verifier's text.
+        specs: a strategy's spec each, with parameters in brackets behind it if need be. "emotion_prompt:EP??" stands
+            for all stimuli of the card whose ids match.
+        common: parameters for every arm that has them and does not set them, as {"verifier": "oracle"}.
         twins: add the missing neutral twins.
 
     Raises:
         UsageError: a spec is wrong, one is given twice, or there is none.
     """
-    written = [_read(spec, verifier) for spec in specs]
+    written = [_read(one, dict(common or {})) for spec in specs for one in _expanded(spec)]
     if not written:
         raise ParameterError('there is no arm to compare: give some, as --strategies "plain, gsa:3"')
+    for name in common or {}:
+        if not any(_have(name, one.text) for one in written):
+            raise ParameterError(f"no arm has a parameter {name!r}")
     labels = [one.label for one in written]
     doubles = sorted({label for label in labels if labels.count(label) > 1})
     if doubles:
@@ -76,13 +82,13 @@ def make_arms(specs: Iterable[str], *, verifier: str | None = None, twins: bool 
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """An arm as it is written: its strategies without their tone, the tone of those that have one, parameters, and
-    the verifier that was set for all arms."""
+    """An arm as it is written: its strategies without their tone, the tone of those that have one, its parameters,
+    and those that were set for all arms."""
 
     text: str
     tone: str | None
     given: tuple[tuple[str, str], ...]
-    verifier: str | None
+    common: tuple[tuple[str, str], ...]
 
     @property
     def label(self) -> str:
@@ -94,7 +100,7 @@ class _Written:
 
     @property
     def parameters(self) -> dict[str, str]:
-        return dict(self.given) if self.verifier is None else {"verifier": self.verifier, **dict(self.given)}
+        return {**dict(self.common), **dict(self.given)}
 
     @property
     def _tone(self) -> str:
@@ -114,16 +120,33 @@ def _bracket(given: Iterable[tuple[str, str]]) -> str:
     return f"[{inside}]" if inside else ""
 
 
-def _read(spec: str, verifier: str | None) -> _Written:
+def _expanded(spec: str) -> list[str]:
+    """Return the specs that a pattern behind a colon stands for: of a card's stimuli, those whose ids match."""
+    text, given = _split_parameters(spec)
+    parts = parse_spec(text)
+    pattern = parts[0].value or ""
+    if len(parts) > 1 or not re.fullmatch(r"\S*[*?]\S*", pattern):
+        return [spec]
+    ids = [stimulus.id for stimulus in load_card(parts[0].name).stimuli]
+    found = fnmatch.filter(ids, pattern)
+    if not found:
+        raise UnknownNameError("stimulus", pattern, ids)
+    tone = f"@{parts[0].tone}" if parts[0].tone else ""
+    name = text.partition(":")[0].strip()
+    return [f"{name}:{id_}{tone}{_bracket(given)}" for id_ in found]
+
+
+def _read(spec: str, common: Mapping[str, str]) -> _Written:
     text, given = _split_parameters(spec)
     parts = parse_spec(text)
     tones = {part.tone for part in parts if part.tone}
     if len(tones) > 1:
         raise ParameterError(f"arm {spec!r}: all its parts need the same tone")
     tone = next(iter(tones), "emotional" if _have("tone", text) else None)
-    takes = _have("verifier", text) and "verifier" not in dict(given)
-    needed = "oracle" if any(part.name == "resample" for part in parts) else None
-    return _Written(_TONE.sub("", text).strip(), tone, given, (verifier or needed) if takes else None)
+    if any(part.name == "resample" for part in parts):
+        common = {"verifier": "oracle", **common}  # it needs one
+    added = tuple((k, v) for k, v in common.items() if k not in dict(given) and _have(k, text))
+    return _Written(_TONE.sub("", text).strip(), tone, given, added)
 
 
 def _have(parameter: str, text: str) -> bool:

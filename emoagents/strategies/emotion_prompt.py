@@ -27,7 +27,7 @@ class EmotionPrompt(Preparing):
         stimulus: an id of the card ("EP02"), several, or a sentence of your own (what has a space in it).
         rule: which of several is used in a call: "all" (joined, in order), "random" (drawn with the context's
             seed and the question), or "round_robin" (one after another, counted over this object's calls).
-        placement: "end" (after the whole prompt) or "after_instruction" (before the input).
+        placement: "end" (after the whole prompt), "after_instruction" (before the input), or "system".
         tone: "emotional", or "neutral" for the control arm: the card's twin of equal length without emotion.
         card: a card or file that overrides part of the shipped one.
 

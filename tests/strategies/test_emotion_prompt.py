@@ -108,7 +108,7 @@ def test_wrong_names_say_what_was_meant() -> None:
         EmotionPrompt("EP2")
     with pytest.raises(ParameterError, match="did you mean placement"):
         EmotionPrompt(placment="end")  # type: ignore[call-arg]
-    with pytest.raises(ParameterError, match="'end' or 'after_instruction'"):
+    with pytest.raises(ParameterError, match="'end', 'after_instruction' or 'system'"):
         EmotionPrompt(placement="middle")  # type: ignore[arg-type]
 
 
