@@ -52,7 +52,7 @@ class Tally:
         attempts = items * len(plan.arms) * plan.replicas
         _say(f"{one_line(plan.model)}: {', '.join(counts)}: {attempts:,} attempts")
         for calls, labels in _by_calls(arms).items():
-            _say(f"  {calls.removesuffix(" calls")} calls an attempt: {', '.join(labels)}")
+            _say(f"  {calls} an attempt: {', '.join(labels)}")
         _say(f"kept in {self._folder}")
 
     def begin(self, total: int, made: int) -> None:
@@ -92,7 +92,7 @@ class Tally:
 def _by_calls(arms: Sequence[MadeArm]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for made in arms:
-        calls = made.strategy.answering.expected_calls()
+        calls = f"{made.strategy.answering.expected_calls().removesuffix(' calls')} calls"
         found.setdefault(calls, []).append(one_line(made.arm.label))
     return found
 

@@ -1,0 +1,57 @@
+"""Scores of a comparison as arrays: one for each task, arms by items, repetitions averaged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emoagents.errors import MissingExtraError
+from emoagents.evaluation.collect import Collected
+
+try:
+    import numpy as np
+except ImportError as error:
+    raise MissingExtraError("evaluation", "analysing a comparison") from error
+
+from emoagents.evaluation.resampling import Array
+
+__all__ = ["Scores", "tabulate"]
+
+_DIGITS = 12  # (1 + 0 + 1) / 3 and (0 + 1 + 1) / 3 are a tie
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """An array of shape (arms, items) for each task, in the plan's order; NaN where an arm has no score.
+
+    Attributes:
+        items: ids of each task's items, sorted: the order in which records came changes nothing.
+        single: attempts were not repeated, so a score of 0 or 1 is one trial.
+    """
+
+    arms: tuple[str, ...]
+    tasks: tuple[str, ...]
+    items: tuple[tuple[str, ...], ...]
+    values: tuple[Array, ...]
+    single: bool
+
+
+def tabulate(collected: Collected) -> Scores:
+    """Return the mean score of each arm at each item: the item is the unit, its repetitions are not independent."""
+    plan = collected.plan
+    names: dict[str, set[str]] = {task.name: set() for task in plan.tasks}
+    sums: dict[tuple[str, str, str], list[float]] = {}
+    for (task, item, arm, _), attempt in collected.attempts.items():
+        names[task].add(item)
+        if attempt.score is not None:
+            sums.setdefault((task, item, arm), []).append(attempt.score)
+    items = tuple(tuple(sorted(names[task.name])) for task in plan.tasks)
+    arms, tasks = tuple(arm.label for arm in plan.arms), tuple(task.name for task in plan.tasks)
+    values = tuple(
+        np.array([[_mean(sums.get((task, item, arm))) for item in own] for arm in arms]).reshape(len(arms), len(own))
+        for task, own in zip(tasks, items, strict=True)
+    )
+    return Scores(arms, tasks, items, values, plan.replicas == 1)
+
+
+def _mean(scores: list[float] | None) -> float:
+    return round(sum(sorted(scores)) / len(scores), _DIGITS) if scores else np.nan
