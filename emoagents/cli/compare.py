@@ -21,7 +21,7 @@ from emoagents.errors import ParameterError
 
 if TYPE_CHECKING:
     from emoagents.context import Context
-    from emoagents.evaluation.arm_specs import MadeArm
+    from emoagents.evaluation.arms import MadeArm
     from emoagents.evaluation.comparison import Comparison
     from emoagents.evaluation.record import Plan
     from emoagents.evaluation.remote import Setup, TaskRecipe
@@ -123,7 +123,7 @@ def _context(options: CompareOptions) -> Context:
 
 
 def _arms(options: CompareOptions) -> list[MadeArm]:
-    from emoagents.evaluation.arm_specs import make_arms, split_arms
+    from emoagents.evaluation.arms import make_arms, split_arms
 
     specs = [*split_arms(options.strategies or ""), *options.arms]
     return make_arms(specs, common=read_parameters(options.params), twins=options.twins)

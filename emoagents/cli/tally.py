@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from emoagents.cli.text import is_terminal, one_line
 
 if TYPE_CHECKING:
-    from emoagents.evaluation.arm_specs import MadeArm
+    from emoagents.evaluation.arms import MadeArm
     from emoagents.evaluation.comparison import Comparison
     from emoagents.evaluation.findings import Findings
     from emoagents.evaluation.record import Plan, Record

@@ -1,121 +1,196 @@
-"""The rows of an analysis that are about one arm: on each task, on all of them, and within groups of items."""
+"""The arms of a comparison: "heart:3@neutral[verifier=oracle]" and its like, each with its neutral twin."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from emoagents.evaluation.collect import Attempt, Collected
-from emoagents.evaluation.compare import Estimate, estimate
-from emoagents.evaluation.findings import ALL_TASKS, ArmRow, GroupRow
-from emoagents.evaluation.resampling import Array, generator
-from emoagents.evaluation.scores import Scores
+from emoagents.card import load_card
+from emoagents.errors import ParameterError, UnknownNameError
+from emoagents.evaluation.oracle import Oracle, read_as_task
+from emoagents.evaluation.record import Arm
+from emoagents.registry import parse_spec, strategy, strategy_class, strategy_parameters
+from emoagents.strategies.base import Strategy
 
-__all__ = ["arm_rows", "group_rows"]
+__all__ = ["MadeArm", "make_arms", "split_arms"]
 
-_RANDOM = 1  # this part's own random numbers
+_SPECIAL: Mapping[str, Callable[[str], Any]] = {
+    "verifier": lambda text: Oracle() if text.strip() == "oracle" else text,
+    "extract": lambda text: read_as_task if text.strip() in ("task", "auto") else text,
+}
+"""What only a comparison can give."""
+_TONE = re.compile(r"\s*@\s*\w+\s*(?=\||$)")
 
 
-def arm_rows(collected: Collected, scores: Scores, alpha: float, resamples: int) -> list[ArmRow]:
-    """Return a row of each arm for each task, and then one for all tasks.
+@dataclass(frozen=True, slots=True)
+class MadeArm:
+    """An arm with the strategy that runs it."""
 
-    With one task the row of all tasks repeats the task's numbers. Costs are means of the attempts that were answered;
-    in the row of all tasks each task has the same weight in them, as in the score, and the shares of unparsed and
-    failed attempts are shares of the attempts of all tasks.
+    arm: Arm
+    strategy: Strategy
+
+
+def split_arms(text: str) -> list[str]:
+    """Split "plain, gsa:3, heart:3[verifier=oracle,rounds=2]" at the commas that stand in no bracket or quotes.
+
+    Raises:
+        ParameterError: a bracket or a quotation mark is left open.
     """
-    attempts = _attempts(collected)
-
-    def estimates(strata: Sequence[Array], part: int) -> list[Estimate]:
-        return estimate(strata, scores.single, alpha, resamples, generator(collected.plan.seed, _RANDOM, part))
-
-    tasks = [
-        [_row(arm, task, one, attempts.get((task, arm), [])) for arm, one in zip(scores.arms, found, strict=True)]
-        for task, found in zip(scores.tasks, (estimates([v], k) for k, v in enumerate(scores.values)), strict=True)
-    ]
-    if len(tasks) == 1:
-        whole = [row.model_copy(update={"task": ALL_TASKS}) for row in tasks[0]]
-    else:
-        found = estimates(scores.values, len(tasks))
-        whole = [
-            _whole(rows, one, [a for task in scores.tasks for a in attempts.get((task, rows[0].arm), [])])
-            for rows, one in zip(zip(*tasks, strict=True), found, strict=True)
-        ]
-    return [row for rows in tasks for row in rows] + _with_frontier(whole)
+    parts, depth, quoted, current = [], 0, False, ""
+    for character in text:
+        quoted ^= character == '"'
+        depth += 0 if quoted else (character == "[") - (character == "]")
+        if character == "," and not depth and not quoted:
+            parts.append(current)
+            current = ""
+        else:
+            current += character
+    if depth or quoted:
+        raise ParameterError(f"arms {text!r}: a bracket or a quotation mark is left open")
+    return [part.strip() for part in [*parts, current] if part.strip()]
 
 
-def group_rows(collected: Collected, scores: Scores) -> list[GroupRow]:
-    """Return the mean score of each arm in each group of each task's items."""
-    return [
-        GroupRow(arm=arm, task=task, column=column, group=group, n=len(found), score=sum(found) / len(found))
-        for k, task in enumerate(scores.tasks)
-        for (column, group), places in _groups(collected, task, scores.items[k])
-        for arm, row in zip(scores.arms, scores.values[k], strict=True)
-        if (found := [float(row[place]) for place in places if row[place] == row[place]])
-    ]
+def make_arms(specs: Iterable[str], *, common: Mapping[str, str] | None = None, twins: bool = True) -> list[MadeArm]:
+    """Make arms of their specs; each emotional one is followed by its neutral twin where that is missing.
+
+    Args:
+        specs: a strategy's spec each, with parameters in brackets behind it if need be. "emotion_prompt:EP??" stands
+            for all stimuli of the card whose ids match.
+        common: parameters for every arm that has them and does not set them, as {"verifier": "oracle"}.
+        twins: add the missing neutral twins.
+
+    Raises:
+        UsageError: a spec is wrong, one is given twice, or there is none.
+    """
+    written = [_read(one, dict(common or {})) for spec in specs for one in _expanded(spec)]
+    if not written:
+        raise ParameterError('there is no arm to compare: give some, as --strategies "plain, gsa:3"')
+    for name in common or {}:
+        if not any(_have(name, one.text) for one in written):
+            raise ParameterError(f"no arm has a parameter {name!r}")
+    labels = [one.label for one in written]
+    doubles = sorted({label for label in labels if labels.count(label) > 1})
+    if doubles:
+        raise ParameterError(f"arm {doubles[0]!r} is given twice")
+    if twins:
+        written = list(dict.fromkeys(arm for one in written for arm in _with_twin(one)))
+    return [_made(one, written) for one in written]
 
 
-def _attempts(collected: Collected) -> dict[tuple[str, str], list[Attempt]]:
-    found: dict[tuple[str, str], list[Attempt]] = {}
-    for (task, _, arm, _), attempt in collected.attempts.items():
-        found.setdefault((task, arm), []).append(attempt)
-    return found
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """An arm as it is written: its strategies without their tone, the tone of those that have one, its parameters,
+    and those that were set for all arms."""
+
+    text: str
+    tone: str | None
+    given: tuple[tuple[str, str], ...]
+    common: tuple[tuple[str, str], ...]
+
+    @property
+    def label(self) -> str:
+        return f"{self.text}{self._tone}{_bracket(self.given)}"
+
+    @property
+    def spec(self) -> str:
+        return f"{self.text}{self._tone}{_bracket(self.parameters.items())}"
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return {**dict(self.common), **dict(self.given)}
+
+    @property
+    def _tone(self) -> str:
+        return "@neutral" if self.tone == "neutral" else ""
+
+    @property
+    def family(self) -> str | None:
+        """Name what is left without the values behind colons, which are what a family's members differ in."""
+        parts = parse_spec(self.text)
+        if all(part.value is None for part in parts):
+            return None
+        return f"{' | '.join(part.name for part in parts)}{self._tone}{_bracket(self.given)}"
 
 
-def _row(arm: str, task: str, found: Estimate, attempts: Sequence[Attempt]) -> ArmRow:
-    answered = [a for a in attempts if a.score is not None]
-    prices = [a.usd for a in answered if a.usd is not None]
-    return ArmRow(
-        arm=arm,
-        task=task,
-        **_score(found),
-        unparsed=_mean(a.unparsed for a in attempts),
-        failed=_mean(a.score is None for a in attempts),
-        answers=_mean(a.answers for a in answered),
-        tokens=_mean(a.tokens for a in answered),
-        usd=_mean(prices) if prices and len(prices) == len(answered) else None,
-        seconds=_mean(a.seconds for a in answered),
-    )
+def _bracket(given: Iterable[tuple[str, str]]) -> str:
+    inside = ",".join(f'{k}="{v}"' if set(v) & set(",[]") else f"{k}={v}" for k, v in given)
+    return f"[{inside}]" if inside else ""
 
 
-def _whole(rows: Sequence[ArmRow], found: Estimate, attempts: Sequence[Attempt]) -> ArmRow:
-    scored = [row for row in rows if row.n]
-    prices = [row.usd for row in scored if row.usd is not None]
-    costs = {
-        "answers": _mean(row.answers for row in scored),
-        "tokens": _mean(row.tokens for row in scored),
-        "usd": _mean(prices) if prices and len(prices) == len(scored) else None,
-        "seconds": _mean(row.seconds for row in scored),
-    }
-    return _row(rows[0].arm, ALL_TASKS, found, attempts).model_copy(update=costs)
+def _expanded(spec: str) -> list[str]:
+    """Return the specs that a pattern behind a colon stands for: of a card's stimuli, those whose ids match."""
+    text, given = _split_parameters(spec)
+    parts = parse_spec(text)
+    pattern = parts[0].value or ""
+    if len(parts) > 1 or not re.fullmatch(r"\S*[*?]\S*", pattern):
+        return [spec]
+    ids = [stimulus.id for stimulus in load_card(parts[0].name).stimuli]
+    found = fnmatch.filter(ids, pattern)
+    if not found:
+        raise UnknownNameError("stimulus", pattern, ids)
+    tone = f"@{parts[0].tone}" if parts[0].tone else ""
+    name = text.partition(":")[0].strip()
+    return [f"{name}:{id_}{tone}{_bracket(given)}" for id_ in found]
 
 
-def _score(found: Estimate) -> dict[str, Any]:
-    ends = {"score": found.mean, "low": found.low, "high": found.high}
-    return {"n": found.n, **(ends if found.n else dict.fromkeys(ends))}
+def _read(spec: str, common: Mapping[str, str]) -> _Written:
+    text, given = _split_parameters(spec)
+    parts = parse_spec(text)
+    tones = {part.tone for part in parts if part.tone}
+    if len(tones) > 1:
+        raise ParameterError(f"arm {spec!r}: all its parts need the same tone")
+    tone = next(iter(tones), "emotional" if _have("tone", text) else None)
+    if any(part.name == "resample" for part in parts):
+        common = {"verifier": "oracle", **common}  # it needs one
+    added = tuple((k, v) for k, v in common.items() if k not in dict(given) and _have(k, text))
+    return _Written(_TONE.sub("", text).strip(), tone, given, added)
 
 
-def _with_frontier(rows: Sequence[ArmRow]) -> list[ArmRow]:
-    return [row.model_copy(update={"frontier": row.n > 0 and not _beaten(row, rows)}) for row in rows]
+def _have(parameter: str, text: str) -> bool:
+    return any(parameter in strategy_parameters(strategy_class(part.name)) for part in parse_spec(text))
 
 
-def _beaten(row: ArmRow, rows: Iterable[ArmRow]) -> bool:
-    """Return whether another arm is as good for fewer tokens, or better for as many."""
-    mine = (row.score or 0.0, -row.tokens)
-    return any(
-        other.n and (it := (other.score or 0.0, -other.tokens)) != mine and it[0] >= mine[0] and it[1] >= mine[1]
-        for other in rows
-    )
+def _split_parameters(spec: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    match = re.fullmatch(r"([^\[\]]*)(?:\[(.*)\])?\s*", spec, re.DOTALL)
+    if match is None:
+        raise ParameterError(f"arm {spec!r}: write parameters in one bracket at its end, as heart:3[verifier=oracle]")
+    pairs = []
+    for piece in split_arms(match[2] or ""):
+        name, equals, value = piece.partition("=")
+        if not equals:
+            raise ParameterError(f"arm {spec!r}: {piece!r} is not NAME=VALUE")
+        pairs.append((name.strip(), value.strip().strip('"')))
+    return match[1].strip(), tuple(pairs)
 
 
-def _groups(collected: Collected, task: str, items: Sequence[str]) -> Iterator[tuple[tuple[str, str], list[int]]]:
-    """Yield each group with the places of its items, in alphabetic order."""
-    found: dict[tuple[str, str], list[int]] = {}
-    for place, item in enumerate(items):
-        for group in collected.groups.get((task, item), {}).items():
-            found.setdefault(group, []).append(place)
-    yield from sorted(found.items())
+def _with_twin(one: _Written) -> list[_Written]:
+    _strategy(one)  # a mistake in the arm itself is not the twin's
+    if one.tone != "emotional":
+        return [one]
+    twin = replace(one, tone="neutral")
+    try:
+        _strategy(twin)
+    except ParameterError:  # a stimulus of one's own has none
+        return [one]
+    return [one, twin]
 
 
-def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return sum(found) / len(found) if found else 0.0
+def _made(one: _Written, all_: Sequence[_Written]) -> MadeArm:
+    made = _strategy(one)
+    twin = next((o.label for o in all_ if o != one and replace(o, tone=one.tone) == one), None)
+    family = one.family if sum(o.family == one.family for o in all_) > 1 else None
+    arm = {"label": one.label, "spec": one.spec, "title": made.title, "tone": one.tone, "twin": twin, "family": family}
+    return MadeArm(Arm.model_validate(arm), made)
+
+
+def _strategy(one: _Written) -> Strategy:
+    given: dict[str, Any] = {k: _SPECIAL[k](v) if k in _SPECIAL else v for k, v in one.parameters.items()}
+    if "extract" not in given and _have("extract", one.text):
+        given["extract"] = read_as_task
+    if one.tone != "neutral":
+        return strategy(one.text, **given)
+    toned = [f"{part}@neutral" if _have("tone", part) else part for part in one.text.split("|")]
+    return strategy("|".join(toned), **given)

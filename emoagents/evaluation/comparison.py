@@ -13,7 +13,7 @@ from typing import Any
 
 from emoagents.context import Context
 from emoagents.errors import ParameterError, UnknownNameError
-from emoagents.evaluation.arm_specs import MadeArm
+from emoagents.evaluation.arms import MadeArm
 from emoagents.evaluation.attempt import Attempter, Unit
 from emoagents.evaluation.findings import Findings
 from emoagents.evaluation.journal import CallJournal

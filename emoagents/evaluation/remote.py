@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from emoagents.context import Context
 from emoagents.errors import BudgetExceeded, ParameterError, RunError, UsageError
-from emoagents.evaluation.arm_specs import make_arms
+from emoagents.evaluation.arms import make_arms
 from emoagents.evaluation.attempt import Attempter, Unit
 from emoagents.evaluation.journal import CallJournal
 from emoagents.evaluation.record import Record

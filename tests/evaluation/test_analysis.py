@@ -17,7 +17,7 @@ from emoagents.errors import MissingExtraError, ParameterError
 from emoagents.evaluation.analysis import analyse
 from emoagents.evaluation.findings import ALL_TASKS, ArmRow, Difference, Findings
 from emoagents.evaluation.record import Arm, Plan, Record, Spent, TaskInfo
-from emoagents.evaluation.statistics import mcnemar_interval, mcnemar_p, wilson
+from emoagents.evaluation.analysis.statistics import mcnemar_interval, mcnemar_p, wilson
 
 
 def arm(label: str, **fields: Any) -> Arm:

@@ -16,7 +16,7 @@ import pytest
 
 from emoagents import Budget, Context, Result, RunError, ScriptedModel, UsageError
 from emoagents.errors import CompositionError, DataError, ModelConfigError, ParameterError, UnknownNameError
-from emoagents.evaluation.arm_specs import make_arms, split_arms
+from emoagents.evaluation.arms import make_arms, split_arms
 from emoagents.evaluation.comparison import Comparison, compare, make_plan, open_comparison
 from emoagents.evaluation.oracle import Oracle, read_as_task
 from emoagents.evaluation.record import Record
@@ -250,7 +250,7 @@ import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from emoagents import Context
-from emoagents.evaluation.arm_specs import make_arms, split_arms
+from emoagents.evaluation.arms import make_arms, split_arms
 from emoagents.evaluation.comparison import compare
 from tests.evaluation.test_comparison import Sums
 arms = make_arms(split_arms("plain, gsa:3, heart:1[verifier=oracle]"))

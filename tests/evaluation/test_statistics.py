@@ -14,8 +14,8 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 
-from emoagents.evaluation.compare import MCNEMAR, SIGN_FLIP, compare, estimate
-from emoagents.evaluation.resampling import (
+from emoagents.evaluation.analysis.compare import MCNEMAR, SIGN_FLIP, compare, estimate
+from emoagents.evaluation.analysis.resampling import (
     BCA,
     CONSTANT,
     PERCENTILE,
@@ -25,7 +25,7 @@ from emoagents.evaluation.resampling import (
     sign_flip_ps,
     spreads,
 )
-from emoagents.evaluation.statistics import (
+from emoagents.evaluation.analysis.statistics import (
     constant_interval,
     holm,
     mcnemar_interval,

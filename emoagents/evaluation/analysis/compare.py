@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from emoagents.errors import MissingExtraError
-from emoagents.evaluation.resampling import Array, macro_means, mean_intervals, sign_flip_ps, spreads
-from emoagents.evaluation.statistics import mcnemar_interval, mcnemar_p, smallest_effect, wilson
+from emoagents.evaluation.analysis.resampling import Array, macro_means, mean_intervals, sign_flip_ps, spreads
+from emoagents.evaluation.analysis.statistics import mcnemar_interval, mcnemar_p, smallest_effect, wilson
 
 try:
     import numpy as np

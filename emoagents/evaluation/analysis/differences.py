@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from math import ceil
 
-from emoagents.evaluation.compare import Compared, compare
+from emoagents.evaluation.analysis.compare import Compared, compare
 from emoagents.evaluation.findings import ALL_TASKS, ArmRow, Difference
 from emoagents.evaluation.record import Plan
-from emoagents.evaluation.resampling import generator
-from emoagents.evaluation.scores import Scores
-from emoagents.evaluation.statistics import holm
+from emoagents.evaluation.analysis.resampling import generator
+from emoagents.evaluation.analysis.scores import Scores
+from emoagents.evaluation.analysis.statistics import holm
 
 __all__ = ["SEVERAL", "differences"]
 

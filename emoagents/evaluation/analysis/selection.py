@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from emoagents.errors import MissingExtraError
-from emoagents.evaluation.compare import Compared, compare
+from emoagents.evaluation.analysis.compare import Compared, compare
 from emoagents.evaluation.findings import Selection
 from emoagents.evaluation.record import Plan
-from emoagents.evaluation.resampling import Array, generator, macro_means
-from emoagents.evaluation.scores import Scores
+from emoagents.evaluation.analysis.resampling import Array, generator, macro_means
+from emoagents.evaluation.analysis.scores import Scores
 
 try:
     import numpy as np

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from emoagents.evaluation.collect import Collected
+from emoagents.evaluation.analysis.collect import Collected
 from emoagents.evaluation.findings import RepairRow
-from emoagents.evaluation.statistics import wilson
+from emoagents.evaluation.analysis.statistics import wilson
 
 __all__ = ["repair_rows"]
 

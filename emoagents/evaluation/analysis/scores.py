@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emoagents.errors import MissingExtraError
-from emoagents.evaluation.collect import Collected
+from emoagents.evaluation.analysis.collect import Collected
 
 try:
     import numpy as np
 except ImportError as error:
     raise MissingExtraError("evaluation", "analysing a comparison") from error
 
-from emoagents.evaluation.resampling import Array
+from emoagents.evaluation.analysis.resampling import Array
 
 __all__ = ["Scores", "tabulate"]
 

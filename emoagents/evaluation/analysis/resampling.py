@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from emoagents.errors import MissingExtraError
-from emoagents.evaluation.statistics import constant_interval
+from emoagents.evaluation.analysis.statistics import constant_interval
 
 try:
     import numpy as np
