@@ -12,7 +12,7 @@ from emoagents.evaluation.fleet import Fleet, WorkerDied
 if TYPE_CHECKING:
     from emoagents.evaluation.remote import Setup
 
-__all__ = ["RayWorkers"]
+__all__ = ["RayWorkers", "begin"]
 
 _CALLS = 1000
 """Attempts that one actor has at hand at most; how many there really are is the driver's to say."""
@@ -40,10 +40,7 @@ class RayWorkers(Fleet[Any]):
         self._began = False
 
     async def __aenter__(self) -> RayWorkers:
-        if not self._ray.is_initialized():
-            cpus = None if os.environ.get("RAY_ADDRESS") else max(self._size, os.cpu_count() or 1)
-            self._ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-            self._began = True
+        self._began = begin(self._size)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -67,6 +64,26 @@ class RayWorkers(Fleet[Any]):
     async def stop(self, worker: Any) -> None:
         """End an actor."""
         self._ray.kill(worker)
+
+
+def begin(workers: int) -> bool:
+    """Join the cluster that there is, else begin one on this machine with room for so many workers.
+
+    Returns whether anything was begun or joined; False where this process was in a cluster already.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+    """
+    ray = _imported()
+    if ray.is_initialized():
+        return False
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(**quiet)
+    else:  # only for this machine, so that no firewall has a say
+        cpus = max(workers, os.cpu_count() or 1)
+        ray.init(num_cpus=cpus, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+    return True
 
 
 class _Actor:

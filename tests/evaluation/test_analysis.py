@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from emoagents.errors import MissingExtraError, ParameterError
 from emoagents.evaluation.analysis import analyse
+from emoagents.evaluation.analysis.statistics import mcnemar_interval, mcnemar_p, wilson
 from emoagents.evaluation.findings import ALL_TASKS, ArmRow, Difference, Findings
 from emoagents.evaluation.record import Arm, Plan, Record, Spent, TaskInfo
-from emoagents.evaluation.analysis.statistics import mcnemar_interval, mcnemar_p, wilson
 
 
 def arm(label: str, **fields: Any) -> Arm:

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from emoagents.errors import ParameterError
-from emoagents.evaluation.analysis.rows import arm_rows, group_rows
 from emoagents.evaluation.analysis.collect import Collected, collect
 from emoagents.evaluation.analysis.differences import differences
-from emoagents.evaluation.findings import ALL_TASKS, ArmRow, Difference, Findings
-from emoagents.evaluation.record import Plan, Record
 from emoagents.evaluation.analysis.repair import repair_rows
+from emoagents.evaluation.analysis.rows import arm_rows, group_rows
 from emoagents.evaluation.analysis.scores import tabulate
 from emoagents.evaluation.analysis.selection import selections
+from emoagents.evaluation.findings import ALL_TASKS, ArmRow, Difference, Findings
+from emoagents.evaluation.record import Plan, Record
 
 __all__ = ["FEW", "analyse"]
 

@@ -8,11 +8,11 @@ from itertools import combinations
 from math import ceil
 
 from emoagents.evaluation.analysis.compare import Compared, compare
-from emoagents.evaluation.findings import ALL_TASKS, ArmRow, Difference
-from emoagents.evaluation.record import Plan
 from emoagents.evaluation.analysis.resampling import generator
 from emoagents.evaluation.analysis.scores import Scores
 from emoagents.evaluation.analysis.statistics import holm
+from emoagents.evaluation.findings import ALL_TASKS, ArmRow, Difference
+from emoagents.evaluation.record import Plan
 
 __all__ = ["SEVERAL", "differences"]
 

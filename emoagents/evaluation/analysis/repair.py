@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from emoagents.evaluation.analysis.collect import Collected
-from emoagents.evaluation.findings import RepairRow
 from emoagents.evaluation.analysis.statistics import wilson
+from emoagents.evaluation.findings import RepairRow
 
 __all__ = ["repair_rows"]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from emoagents.evaluation.analysis.collect import Attempt, Collected
 from emoagents.evaluation.analysis.compare import Estimate, estimate
-from emoagents.evaluation.findings import ALL_TASKS, ArmRow, GroupRow
 from emoagents.evaluation.analysis.resampling import Array, generator
 from emoagents.evaluation.analysis.scores import Scores
+from emoagents.evaluation.findings import ALL_TASKS, ArmRow, GroupRow
 
 __all__ = ["arm_rows", "group_rows"]
 

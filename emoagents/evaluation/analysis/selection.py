@@ -7,10 +7,10 @@ from typing import TypeAlias
 
 from emoagents.errors import MissingExtraError
 from emoagents.evaluation.analysis.compare import Compared, compare
-from emoagents.evaluation.findings import Selection
-from emoagents.evaluation.record import Plan
 from emoagents.evaluation.analysis.resampling import Array, generator, macro_means
 from emoagents.evaluation.analysis.scores import Scores
+from emoagents.evaluation.findings import Selection
+from emoagents.evaluation.record import Plan
 
 try:
     import numpy as np
