@@ -43,6 +43,9 @@ def run_comparison(options: CompareOptions) -> int:
         UsageError: the caller's mistake. RunError: the model never answers.
     """
     from emoagents.evaluation.comparison import fingerprint, make_plan
+    from emoagents.evaluation.extra import require_evaluation
+
+    require_evaluation()
 
     if options.engine not in ("local", "ray"):
         raise ParameterError(f"--engine is local or ray, not {options.engine!r}")

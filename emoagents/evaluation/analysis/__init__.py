@@ -1,5 +1,13 @@
-"""From the records of a comparison to what they show. Importing this loads scipy and statsmodels."""
+"""From the records of a comparison to what they show. Importing this loads scipy and statsmodels.
 
-from emoagents.evaluation.analysis.analyse import FEW, analyse
+Raises:
+    MissingExtraError: the extra "evaluation" is not installed.
+"""
+
+from emoagents.evaluation.extra import require_evaluation
+
+require_evaluation()
+
+from emoagents.evaluation.analysis.analyse import FEW, analyse  # noqa: E402
 
 __all__ = ["FEW", "analyse"]

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from emoagents.errors import MissingExtraError
+import numpy as np
+import numpy.typing as npt
+
 from emoagents.evaluation.analysis.resampling import Array, macro_means, mean_intervals, sign_flip_ps, spreads
 from emoagents.evaluation.analysis.statistics import mcnemar_interval, mcnemar_p, smallest_effect, wilson
-
-try:
-    import numpy as np
-    import numpy.typing as npt
-except ImportError as error:
-    raise MissingExtraError("evaluation", "analysing a comparison") from error
 
 __all__ = ["MCNEMAR", "SIGN_FLIP", "Compared", "Estimate", "compare", "estimate"]
 

@@ -11,15 +11,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-from emoagents.errors import MissingExtraError
-from emoagents.evaluation.analysis.statistics import constant_interval
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import bootstrap, permutation_test
 
-try:
-    import numpy as np
-    import numpy.typing as npt
-    from scipy.stats import bootstrap, permutation_test
-except ImportError as error:
-    raise MissingExtraError("evaluation", "analysing a comparison") from error
+from emoagents.evaluation.analysis.statistics import constant_interval
 
 __all__ = [
     "BCA",

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emoagents.errors import MissingExtraError
+import numpy as np
+
 from emoagents.evaluation.analysis.collect import Collected
-
-try:
-    import numpy as np
-except ImportError as error:
-    raise MissingExtraError("evaluation", "analysing a comparison") from error
-
 from emoagents.evaluation.analysis.resampling import Array
 
 __all__ = ["Scores", "tabulate"]

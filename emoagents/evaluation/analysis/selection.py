@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from emoagents.errors import MissingExtraError
+import numpy as np
+import numpy.typing as npt
+
 from emoagents.evaluation.analysis.compare import Compared, compare
 from emoagents.evaluation.analysis.resampling import Array, generator, macro_means
 from emoagents.evaluation.analysis.scores import Scores
 from emoagents.evaluation.findings import Selection
 from emoagents.evaluation.record import Plan
-
-try:
-    import numpy as np
-    import numpy.typing as npt
-except ImportError as error:
-    raise MissingExtraError("evaluation", "analysing a comparison") from error
 
 __all__ = ["PER_TASK", "selections"]
 

@@ -6,15 +6,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from math import hypot
 
-from emoagents.errors import MissingExtraError
-
-try:
-    import numpy as np
-    from statsmodels.stats.contingency_tables import mcnemar
-    from statsmodels.stats.power import TTestPower
-    from statsmodels.stats.proportion import proportion_confint
-except ImportError as error:
-    raise MissingExtraError("evaluation", "analysing a comparison") from error
+import numpy as np
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.proportion import proportion_confint
 
 __all__ = ["POWER", "constant_interval", "holm", "mcnemar_interval", "mcnemar_p", "smallest_effect", "wilson"]
 
