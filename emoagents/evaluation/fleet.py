@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from emoagents.errors import RunError
 from emoagents.evaluation.attempt import Unit
 from emoagents.evaluation.record import Record
-from emoagents.evaluation.remote import record_of, unit_as_data
+from emoagents.evaluation.remote import Reply, record_of, unit_as_data
 
 __all__ = ["Fleet", "WorkerDied"]
 
@@ -42,7 +42,7 @@ class Fleet(ABC, Generic[W]):
         """Start a worker."""
 
     @abstractmethod
-    async def send(self, worker: W, unit: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def send(self, worker: W, unit: Mapping[str, Any]) -> Reply:
         """Let a worker make an attempt and return its reply.
 
         Raises:

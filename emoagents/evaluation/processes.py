@@ -12,7 +12,7 @@ from typing import Any
 
 from emoagents.errors import RunError
 from emoagents.evaluation.fleet import Fleet, WorkerDied
-from emoagents.evaluation.remote import Setup
+from emoagents.evaluation.remote import Reply, Setup
 
 __all__ = ["Processes"]
 
@@ -45,7 +45,7 @@ class Processes(Fleet["_Process"]):
         )
         return _Process(process, self._setup)
 
-    async def send(self, worker: _Process, unit: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def send(self, worker: _Process, unit: Mapping[str, Any]) -> Reply:
         """Send a unit and wait for the reply."""
         return await worker.ask(unit)
 
@@ -60,11 +60,11 @@ class _Process:
     def __init__(self, process: asyncio.subprocess.Process, setup: bytes) -> None:
         self._process = process
         self._numbers = itertools.count()
-        self._waiting: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
+        self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._write(setup)
         self._reader = asyncio.create_task(self._read())
 
-    async def ask(self, unit: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def ask(self, unit: Mapping[str, Any]) -> Reply:
         if self._reader.done():
             raise WorkerDied
         number = next(self._numbers)
@@ -96,10 +96,10 @@ class _Process:
         assert self._process.stdout is not None
         try:
             while line := await self._process.stdout.readline():
-                message = json.loads(line)
-                waiting = self._waiting.get(message.pop("number"))
+                number, kind, data = line.split(b" ", 2)
+                waiting = self._waiting.get(int(number))
                 if waiting is not None and not waiting.done():
-                    waiting.set_result(message)
+                    waiting.set_result((kind.decode(), data))
             self._give_up(WorkerDied())
         except ValueError as error:
             self._give_up(RunError(f"a worker process wrote what is no reply: {error}"))

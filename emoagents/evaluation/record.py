@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticSerializationError
 
 __all__ = ["Arm", "Plan", "Record", "Spent", "TaskInfo"]
 
@@ -127,3 +129,22 @@ class Record(BaseModel):
     def key(self) -> tuple[str, str, str, int]:
         """Return what names this attempt within a comparison."""
         return self.task, self.item, self.arm, self.replica
+
+    def as_json(self) -> bytes:
+        """Return one line of JSON. Half characters, which models do send, are kept as escapes."""
+        try:
+            return self.__pydantic_serializer__.to_json(self)
+        except PydanticSerializationError:
+            return json.dumps(self.model_dump(mode="python"), separators=(",", ":")).encode()
+
+    @classmethod
+    def from_json(cls, line: bytes) -> Record:
+        """Return the record of a line.
+
+        Raises:
+            ValueError: it is none.
+        """
+        try:
+            return cls.model_validate_json(line)
+        except ValidationError:  # half characters again, or no record at all
+            return cls.model_validate(json.loads(line))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -17,7 +18,10 @@ from emoagents.evaluation.journal import CallJournal
 from emoagents.evaluation.record import Record
 from emoagents.evaluation.task import Task
 
-__all__ = ["Hand", "Setup", "TaskRecipe", "record_of", "unit_as_data"]
+__all__ = ["Hand", "Reply", "Setup", "TaskRecipe", "record_of", "unit_as_data"]
+
+Reply: TypeAlias = tuple[str, bytes]
+"""What a worker sends back: "record", "budget", "usage" or "failure", and JSON in one line."""
 
 _UNIT = TypeAdapter(Unit)
 
@@ -82,19 +86,19 @@ class Hand:
         self._setup = setup
         self._attempter: Attempter | None = None
 
-    async def answer(self, unit: Mapping[str, Any]) -> dict[str, Any]:
-        """Make the attempt; return its record, or what kept it from being made."""
+    async def answer(self, unit: Mapping[str, Any]) -> Reply:
+        """Make the attempt; return its record, or what kept it from being made, as its kind and JSON."""
         try:
             if self._attempter is None:
                 self._attempter = self._setup.attempter()
             record = await self._attempter.attempt(_UNIT.validate_python(unit))
         except BudgetExceeded as error:
-            return {"budget": [error.limit, error.value, error.used]}
+            return "budget", json.dumps([error.limit, error.value, error.used]).encode()
         except UsageError as error:
-            return {"usage": str(error)}
+            return "usage", json.dumps(str(error)).encode()
         except Exception as error:
-            return {"failure": f"{type(error).__name__}: {error}"}
-        return {"record": record.model_dump(mode="json")}
+            return "failure", json.dumps(f"{type(error).__name__}: {error}").encode()
+        return "record", record.as_json()
 
 
 def unit_as_data(unit: Unit) -> dict[str, Any]:
@@ -102,16 +106,17 @@ def unit_as_data(unit: Unit) -> dict[str, Any]:
     return dataclasses.asdict(unit)
 
 
-def record_of(reply: Mapping[str, Any]) -> Record:
+def record_of(reply: Reply) -> Record:
     """Return the record of a worker's reply.
 
     Raises:
         BudgetExceeded, ParameterError, RunError: what the worker met instead.
     """
-    if "budget" in reply:
-        raise BudgetExceeded(*reply["budget"])
-    if "usage" in reply:
-        raise ParameterError(reply["usage"])
-    if "failure" in reply:
-        raise RunError(f"a worker failed: {reply['failure']}")
-    return Record.model_validate(reply["record"])
+    kind, data = reply
+    if kind == "record":
+        return Record.from_json(data)
+    if kind == "budget":
+        raise BudgetExceeded(*json.loads(data))
+    if kind == "usage":
+        raise ParameterError(json.loads(data))
+    raise RunError(f"a worker failed: {json.loads(data)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,9 @@ __all__ = ["PLAN", "RECORDS", "RecordFile", "read_plan", "read_records", "write_
 
 PLAN = "plan.json"
 RECORDS = "records.jsonl"
+
+_FLUSH_EVERY = 0.2
+"""Seconds."""
 
 
 def read_plan(folder: Path) -> Plan:
@@ -58,15 +61,15 @@ def read_records(folder: Path) -> Iterator[Record]:
             if not line.endswith(b"\n"):
                 return
             try:
-                yield Record.model_validate(json.loads(line))
-            except ValueError as error:  # pydantic's is one, too
+                yield Record.from_json(line)
+            except ValueError as error:
                 raise DataError(str(path), number, f"not a record ({type(error).__name__})") from None
 
 
 class RecordFile:
     """The file of records, open for appending, for one run at a time.
 
-    What was written survives the process. A line that a crash cut off is removed when the file is opened again.
+    A line that a crash cut off is removed when the file is opened again.
 
     Raises:
         DataError: the folder can't be written to, or another run is at work in it.
@@ -76,6 +79,7 @@ class RecordFile:
         self._lock = FileLock(folder / ".lock", timeout=0)
         self._folder = folder
         self._file: IO[bytes] | None = None
+        self._flush_at = 0.0
 
     def __enter__(self) -> RecordFile:
         try:
@@ -97,11 +101,15 @@ class RecordFile:
         self._lock.release()
 
     def append(self, record: Record) -> None:
-        """Write one record; once this returns, a killed process does not lose it."""
+        """Write one record.
+
+        A killed process may lose the records of its last moments, not what they cost: the calls' journal has that.
+        """
         assert self._file is not None
-        line = json.dumps(record.model_dump(mode="json"), ensure_ascii=True, separators=(",", ":"))
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        self._file.write(record.as_json() + b"\n")
+        if time.monotonic() > self._flush_at:
+            self._file.flush()
+            self._flush_at = time.monotonic() + _FLUSH_EVERY
 
 
 def _cut_half_line(file: IO[bytes]) -> None:

@@ -34,8 +34,8 @@ async def _work(hand: Hand, lines: IO[bytes], out: IO[bytes]) -> None:
     loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
 
     async def answer(message: dict[str, Any]) -> None:
-        reply = await hand.answer(message["unit"])
-        out.write(json.dumps({"number": message["number"], **reply}).encode() + b"\n")
+        kind, data = await hand.answer(message["unit"])
+        out.write(b"%d %s %s\n" % (message["number"], kind.encode(), data))
         out.flush()
 
     while line := await loop.run_in_executor(None, lines.readline):

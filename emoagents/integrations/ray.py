@@ -10,7 +10,7 @@ from emoagents.errors import MissingExtraError
 from emoagents.evaluation.fleet import Fleet, WorkerDied
 
 if TYPE_CHECKING:
-    from emoagents.evaluation.remote import Setup
+    from emoagents.evaluation.remote import Reply, Setup
 
 __all__ = ["RayWorkers", "begin"]
 
@@ -53,10 +53,10 @@ class RayWorkers(Fleet[Any]):
         actor = self._ray.remote(_Actor).options(num_cpus=1, max_concurrency=_CALLS, max_restarts=0)
         return actor.remote(self._setup)
 
-    async def send(self, worker: Any, unit: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def send(self, worker: Any, unit: Mapping[str, Any]) -> Reply:
         """Send a unit and wait for the reply."""
         try:
-            reply: Mapping[str, Any] = await worker.answer.remote(unit)
+            reply: Reply = await worker.answer.remote(unit)
         except self._ray.exceptions.RayActorError as error:
             raise WorkerDied from error
         return reply
@@ -94,7 +94,7 @@ class _Actor:
 
         self._hand = Hand(Setup.model_validate(setup))
 
-    async def answer(self, unit: Mapping[str, Any]) -> dict[str, Any]:
+    async def answer(self, unit: Mapping[str, Any]) -> Reply:
         return await self._hand.answer(unit)
 
     def pid(self) -> int:
