@@ -225,6 +225,9 @@ def compare(
     max_tokens: Annotated[
         int | None, typer.Option(metavar="N", help="Length of each answer of the model, at most.")
     ] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="The model stops before this text. Repeatable.")
+    ] = None,
     judge: Annotated[str | None, typer.Option(metavar="MODEL", help="For tasks that a model scores.")] = None,
     budget: Annotated[
         str | None, typer.Option(metavar="LIMITS", help="For the whole comparison, as calls=2000,usd=5.")
@@ -272,6 +275,7 @@ def compare(
         twins=twins,
         temperature=temperature,
         max_tokens=max_tokens,
+        stop=stop or [],
         judge=judge,
         budget=budget,
         columns=column or [],

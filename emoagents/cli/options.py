@@ -48,6 +48,7 @@ class CompareOptions:
     api_base: str | None
     temperature: float | None
     max_tokens: int | None
+    stop: list[str]
     limit: int | None
     replicas: int
     seed: int

@@ -22,6 +22,7 @@ _SPECIAL: Mapping[str, Callable[[str], Any]] = {
     "extract": lambda text: read_as_task if text.strip() in ("task", "auto") else text,
 }
 """What only a comparison can give."""
+_STREAM = re.compile(r"#(\d{1,3})\s*$")
 _TONE = re.compile(r"\s*@\s*\w+\s*(?=\||$)")
 
 
@@ -89,14 +90,15 @@ class _Written:
     tone: str | None
     given: tuple[tuple[str, str], ...]
     common: tuple[tuple[str, str], ...]
+    stream: int
 
     @property
     def label(self) -> str:
-        return f"{self.text}{self._tone}{_bracket(self.given)}"
+        return f"{self.text}{self._tone}{_bracket(self.given)}{self._stream}"
 
     @property
     def spec(self) -> str:
-        return f"{self.text}{self._tone}{_bracket(self.parameters.items())}"
+        return f"{self.text}{self._tone}{_bracket(self.parameters.items())}{self._stream}"
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -107,12 +109,16 @@ class _Written:
         return "@neutral" if self.tone == "neutral" else ""
 
     @property
+    def _stream(self) -> str:
+        return f"#{self.stream}" if self.stream != 1 else ""
+
+    @property
     def family(self) -> str | None:
         """Name what is left without the values behind colons, which are what a family's members differ in."""
         parts = parse_spec(self.text)
         if all(part.value is None for part in parts):
             return None
-        return f"{' | '.join(part.name for part in parts)}{self._tone}{_bracket(self.given)}"
+        return f"{' | '.join(part.name for part in parts)}{self._tone}{_bracket(self.given)}{self._stream}"
 
 
 def _bracket(given: Iterable[tuple[str, str]]) -> str:
@@ -122,7 +128,7 @@ def _bracket(given: Iterable[tuple[str, str]]) -> str:
 
 def _expanded(spec: str) -> list[str]:
     """Return the specs that a pattern behind a colon stands for: of a card's stimuli, those whose ids match."""
-    text, given = _split_parameters(spec)
+    text, given, stream = _split_spec(spec)
     parts = parse_spec(text)
     pattern = parts[0].value or ""
     if len(parts) > 1 or not re.fullmatch(r"\S*[*?]\S*", pattern):
@@ -133,11 +139,11 @@ def _expanded(spec: str) -> list[str]:
         raise UnknownNameError("stimulus", pattern, ids)
     tone = f"@{parts[0].tone}" if parts[0].tone else ""
     name = text.partition(":")[0].strip()
-    return [f"{name}:{id_}{tone}{_bracket(given)}" for id_ in found]
+    return [f"{name}:{id_}{tone}{_bracket(given)}#{stream}" for id_ in found]
 
 
 def _read(spec: str, common: Mapping[str, str]) -> _Written:
-    text, given = _split_parameters(spec)
+    text, given, stream = _split_spec(spec)
     parts = parse_spec(text)
     tones = {part.tone for part in parts if part.tone}
     if len(tones) > 1:
@@ -146,15 +152,17 @@ def _read(spec: str, common: Mapping[str, str]) -> _Written:
     if any(part.name == "resample" for part in parts):
         common = {"verifier": "oracle", **common}  # it needs one
     added = tuple((k, v) for k, v in common.items() if k not in dict(given) and _have(k, text))
-    return _Written(_TONE.sub("", text).strip(), tone, given, added)
+    return _Written(_TONE.sub("", text).strip(), tone, given, added, stream)
 
 
 def _have(parameter: str, text: str) -> bool:
     return any(parameter in strategy_parameters(strategy_class(part.name)) for part in parse_spec(text))
 
 
-def _split_parameters(spec: str) -> tuple[str, tuple[tuple[str, str], ...]]:
-    match = re.fullmatch(r"([^\[\]]*)(?:\[(.*)\])?\s*", spec, re.DOTALL)
+def _split_spec(spec: str) -> tuple[str, tuple[tuple[str, str], ...], int]:
+    """Return the strategies, the parameters in brackets, and the stream of samples."""
+    stream = _STREAM.search(spec)
+    match = re.fullmatch(r"([^\[\]]*)(?:\[(.*)\])?\s*", _STREAM.sub("", spec), re.DOTALL)
     if match is None:
         raise ParameterError(f"arm {spec!r}: write parameters in one bracket at its end, as heart:3[verifier=oracle]")
     pairs = []
@@ -163,7 +171,7 @@ def _split_parameters(spec: str) -> tuple[str, tuple[tuple[str, str], ...]]:
         if not equals:
             raise ParameterError(f"arm {spec!r}: {piece!r} is not NAME=VALUE")
         pairs.append((name.strip(), value.strip().strip('"')))
-    return match[1].strip(), tuple(pairs)
+    return match[1].strip(), tuple(pairs), max(1, int(stream[1])) if stream else 1
 
 
 def _with_twin(one: _Written) -> list[_Written]:
@@ -183,7 +191,7 @@ def _made(one: _Written, all_: Sequence[_Written]) -> MadeArm:
     twin = next((o.label for o in all_ if o != one and replace(o, tone=one.tone) == one), None)
     family = one.family if sum(o.family == one.family for o in all_) > 1 else None
     arm = {"label": one.label, "spec": one.spec, "title": made.title, "tone": one.tone, "twin": twin, "family": family}
-    return MadeArm(Arm.model_validate(arm), made)
+    return MadeArm(Arm.model_validate({**arm, "stream": one.stream}), made)
 
 
 def _strategy(one: _Written) -> Strategy:

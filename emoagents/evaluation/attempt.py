@@ -16,7 +16,10 @@ from emoagents.model.request import Message
 from emoagents.result import Result
 from emoagents.strategies.base import Strategy
 
-__all__ = ["Attempter", "Unit"]
+__all__ = ["MOST_REPLICAS", "Attempter", "Unit"]
+
+MOST_REPLICAS = 1000
+"""Repetitions that each stream of samples has to itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class Unit:
     item: Item
     arm: str
     replica: int = 0
+    stream: int = 1
 
     @property
     def key(self) -> tuple[str, str, str, int]:
@@ -61,7 +65,7 @@ class Attempter:
             UsageError: the caller's mistake, which no other attempt would survive either.
         """
         task = self._tasks[unit.task]
-        arm = _Asked(self._strategies[unit.arm], self._context.fresh(replica=unit.replica))
+        arm = _Asked(self._strategies[unit.arm], self._context.fresh(replica=_replica(unit)))
         judge = _Asked(_plain(), self._judge.fresh()) if self._judge is not None else None
         try:
             with at_hand(task, unit.item):
@@ -74,6 +78,11 @@ class Attempter:
         if any(result.stopped_by == "budget" for result in [*arm.results, *(judge.results if judge else [])]):
             raise BudgetExceeded("calls", 0, 0)
         return _scored(unit, results, scores, arm, judge)
+
+
+def _replica(unit: Unit) -> int:
+    """Return the number of the samples to draw: those of two streams never meet."""
+    return unit.replica + (unit.stream - 1) * MOST_REPLICAS
 
 
 class _Asked:

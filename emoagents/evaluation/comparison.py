@@ -14,7 +14,7 @@ from typing import Any
 from emoagents.context import Context
 from emoagents.errors import ParameterError, UnknownNameError
 from emoagents.evaluation.arms import MadeArm
-from emoagents.evaluation.attempt import Attempter, Unit
+from emoagents.evaluation.attempt import MOST_REPLICAS, Attempter, Unit
 from emoagents.evaluation.findings import Findings
 from emoagents.evaluation.journal import CallJournal
 from emoagents.evaluation.record import Plan, Record, TaskInfo
@@ -102,6 +102,8 @@ def make_plan(
     for name, number in (("limit", limit), ("replicas", replicas)):
         if number is not None and number < 1:
             raise ParameterError(f"{name} must be a whole number of at least 1, not {number}")
+    if replicas > MOST_REPLICAS:
+        raise ParameterError(f"replicas must be at most {MOST_REPLICAS}, not {replicas}")
     return Plan(
         tasks=tuple(_info(task, limit, seed) for task in tasks),
         arms=tuple(made.arm for made in arms),
@@ -194,8 +196,7 @@ async def compare(
 
 
 def _units(plan: Plan, tasks: Sequence[Task]) -> Iterator[Unit]:
-    labels = [arm.label for arm in plan.arms]
-    return units_of(tasks, labels, limit=plan.limit, seed=plan.seed, replicas=plan.replicas)
+    return units_of(tasks, plan.arms, limit=plan.limit, seed=plan.seed, replicas=plan.replicas)
 
 
 def _here(

@@ -22,6 +22,8 @@ class Arm(BaseModel):
         tone: "emotional" or "neutral" where the strategy has a tone.
         twin: label of the arm that differs from this one in nothing but the tone, if it is in the comparison.
         family: arms of one family differ in one choice only, as EmotionPrompt's stimuli in one tone.
+        stream: which samples it draws; arms of one stream share those of equal prompts. "plain#2" is the plain prompt
+            with samples of its own, for a look at what chance alone does.
     """
 
     model_config = _DATA
@@ -32,6 +34,7 @@ class Arm(BaseModel):
     tone: Literal["emotional", "neutral"] | None = None
     twin: str | None = None
     family: str | None = None
+    stream: int = 1
 
 
 class TaskInfo(BaseModel):
@@ -54,6 +57,9 @@ class Plan(BaseModel):
     tasks: tuple[TaskInfo, ...]
     arms: tuple[Arm, ...]
     baseline: str
+    """Label of the arm that all are compared with."""
+    baselines: dict[str, str] = Field(default_factory=dict)
+    """Baselines by arm, for arms that have another one, as those of a second model in a merged report."""
     model: str
     settings: dict[str, Any] = Field(default_factory=dict)
     """Sampling settings, shots, the task's options."""
@@ -66,6 +72,10 @@ class Plan(BaseModel):
     """The command line that runs it again."""
     emoagents: str = ""
     """The library's version."""
+
+    def baseline_of(self, arm: str) -> str:
+        """Return the label of the arm that this one is compared with."""
+        return self.baselines.get(arm, self.baseline)
 
 
 class Spent(BaseModel):

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from emoagents.errors import BudgetExceeded, RunError
 from emoagents.evaluation.attempt import Attempter, Unit
-from emoagents.evaluation.record import Record
+from emoagents.evaluation.record import Arm, Record
 from emoagents.evaluation.task import Item, Task
 from emoagents.together import together
 
@@ -68,7 +68,7 @@ def _rank(seed: int, task: str, item: str) -> bytes:
 
 
 def units_of(
-    tasks: Sequence[Task], arms: Sequence[str], *, limit: int | None = None, seed: int = 0, replicas: int = 1
+    tasks: Sequence[Task], arms: Sequence[Arm], *, limit: int | None = None, seed: int = 0, replicas: int = 1
 ) -> Iterator[Unit]:
     """Yield all attempts, item after item.
 
@@ -78,7 +78,7 @@ def units_of(
         for item in selected_items(task, limit, seed):
             for replica in range(replicas):
                 for arm in arms:
-                    yield Unit(task.name, item, arm, replica)
+                    yield Unit(task.name, item, arm.label, replica, arm.stream)
 
 
 async def do_work(

@@ -330,7 +330,7 @@ def test_arms_of_different_models_keep_their_links(tmp_path: Path) -> None:
     assert joined.arms[4].twin == "ep02-neutral (y)"
     assert joined.arms[4].family == "ep (y)"
     assert joined.baseline == "plain (x)"
-    assert joined.settings["baselines"]["ep02 (y)"] == "plain (y)"
+    assert joined.baseline_of("ep02 (y)") == "plain (y)"
     assert {r.arm for r in read()} == {arm.label for arm in joined.arms}
     assert joined.model == "x, y"
 

@@ -63,8 +63,8 @@ def differences(plan: Plan, scores: Scores, rows: Sequence[ArmRow], alpha: float
 
 def _pairs(plan: Plan, costs: Mapping[tuple[str, str], ArmRow]) -> Iterator[_Pair]:
     places = {arm.label: place for place, arm in enumerate(plan.arms)}
-    base = places.get(plan.baseline)
-    for place in range(len(plan.arms)):
+    for place, arm in enumerate(plan.arms):
+        base = places.get(plan.baseline_of(arm.label))
         if base is not None and place != base:
             yield _Pair("baseline", place, base)
     for place, arm in enumerate(plan.arms):
@@ -72,7 +72,8 @@ def _pairs(plan: Plan, costs: Mapping[tuple[str, str], ArmRow]) -> Iterator[_Pai
             yield _Pair("twin", place, places[arm.twin])
     several = [place for place, arm in enumerate(plan.arms) if costs[arm.label, ALL_TASKS].answers > SEVERAL]
     for earlier, later in combinations(several, 2):
-        yield _Pair("pair", later, earlier)
+        if len({plan.baseline_of(plan.arms[place].label) for place in (earlier, later)}) == 1:
+            yield _Pair("pair", later, earlier)
 
 
 def _corrected(

@@ -33,11 +33,10 @@ def selections(plan: Plan, scores: Scores, alpha: float, resamples: int) -> list
     round; the two halves together make up the estimate (cross-fitting), whose test and interval are those of any
     difference to the baseline. The baseline itself is never a member.
     """
-    if plan.baseline not in scores.arms:
-        return []
     families: dict[str, list[int]] = {}
     for place, arm in enumerate(plan.arms):
-        if arm.family is not None and arm.label != plan.baseline:
+        base = plan.baseline_of(arm.label)
+        if arm.family is not None and arm.label != base and base in scores.arms:
             families.setdefault(arm.family, []).append(place)
     half = _Halves(plan, scores, alpha, resamples)
     ways = [(False, "")] + ([(True, PER_TASK)] if len(scores.tasks) > 1 else [])
@@ -55,11 +54,11 @@ class _Halves:
     def __init__(self, plan: Plan, scores: Scores, alpha: float, resamples: int) -> None:
         self.plan, self.scores, self.alpha, self.resamples = plan, scores, alpha, resamples
         self.first = _split(scores, plan.seed)
-        self.base = [values[[scores.arms.index(plan.baseline)]] for values in scores.values]
 
     def selection(self, family: str, members: Sequence[int], by_task: bool) -> Selection | None:
         """Return the selection; None where there is nothing to choose by, or to compare with."""
-        values = self.scores.values
+        values, reference = self.scores.values, self.plan.baseline_of(self.scores.arms[members[0]])
+        base = [v[[self.scores.arms.index(reference)]] for v in values]
         choices = [
             _choice(members, [v[:, half] for v, half in zip(values, halves, strict=True)], by_task)
             for halves in (self.first, [~half for half in self.first])
@@ -68,16 +67,16 @@ class _Halves:
             np.where(half, _scores(v, by_second), _scores(v, by_first))
             for v, half, by_first, by_second in zip(values, self.first, *choices, strict=True)
         ]
-        fair = self._compared(picked)
+        fair = self._compared(picked, base)
         same = _choice(members, values, by_task)
-        flattered = self._gap([_scores(v, arm) for v, arm in zip(values, same, strict=True)])
+        flattered = _gap([_scores(v, arm) for v, arm in zip(values, same, strict=True)], base)
         if fair is None or flattered is None:
             return None
         return Selection(
             family=family,
             members=tuple(self.scores.arms[arm] for arm in members),
             chosen=self._labels(choices, by_task),
-            reference=self.plan.baseline,
+            reference=reference,
             n=fair.n,
             score=float(macro_means(picked)[0]),
             difference=fair.difference,
@@ -87,10 +86,10 @@ class _Halves:
             flattered=flattered,
         )
 
-    def _compared(self, picked: Sequence[Array]) -> Compared | None:
+    def _compared(self, picked: Sequence[Array], base: Sequence[Array]) -> Compared | None:
         return compare(
             picked,
-            self.base,
+            base,
             single=self.scores.single,
             alpha=self.alpha,
             resamples=self.resamples,
@@ -98,16 +97,17 @@ class _Halves:
             rng=generator(self.plan.seed, _RANDOM, 1),
         )[0]
 
-    def _gap(self, picked: Sequence[Array]) -> float | None:
-        gap = float(macro_means([a - b for a, b in zip(picked, self.base, strict=True)])[0])
-        return None if np.isnan(gap) else gap
-
     def _labels(self, choices: Sequence[_Choice], by_task: bool) -> tuple[str, ...]:
         """Return each half's arm; of choices by task, all arms that were chosen anywhere, in the plan's order."""
         if not by_task:
             return tuple(self.scores.arms[c[0]] for c in choices if c[0] is not None)
         anywhere = {arm for choice in choices for arm in choice if arm is not None}
         return tuple(self.scores.arms[arm] for arm in sorted(anywhere))
+
+
+def _gap(picked: Sequence[Array], base: Sequence[Array]) -> float | None:
+    gap = float(macro_means([a - b for a, b in zip(picked, base, strict=True)])[0])
+    return None if np.isnan(gap) else gap
 
 
 def _split(scores: Scores, seed: int) -> list[npt.NDArray[np.bool_]]:

@@ -19,10 +19,11 @@ _Run: TypeAlias = tuple[Path, Plan]
 def merge(folders: Sequence[Path]) -> tuple[Plan, Callable[[], Iterator[Record]]]:
     """Join the runs in some folders.
 
-    Arms, tasks and models that are the same are joined; where an attempt stands in two runs, the later folder's counts.
+    Arms, tasks and models that are the same are joined; where an attempt was answered in two, the later folder's
+    counts.
     Arms of different models become "label (model)", each with its twin and its family among its own model's arms.
-    What the runs do not have in common is told in the plan's settings, as "notes"; with several models, "baselines"
-    there gives each arm's baseline among its own model's arms.
+    What the runs do not have in common is told in the plan's settings, as "notes". With several models, each arm's
+    baseline is among its own model's arms.
 
     Raises:
         DataError: a folder holds no comparison, or two of them contradict each other.
@@ -78,12 +79,17 @@ def _joined(runs: Sequence[_Run], label: _Label) -> Plan:
             "tasks": _tasks(runs),
             "arms": _arms(runs, label),
             "baseline": label(plans[0].baseline, plans[0]),
+            "baselines": _baselines(plans, label) if len(models) > 1 else {},
             "model": ", ".join(models),
-            "settings": _settings(plans, label),
+            "settings": _settings(plans),
             "replicas": max(plan.replicas for plan in plans),
             "command": "\n".join(dict.fromkeys(plan.command for plan in plans if plan.command)),
         }
     )
+
+
+def _baselines(plans: Sequence[Plan], label: _Label) -> dict[str, str]:
+    return {label(arm.label, plan): label(plan.baseline, plan) for plan in plans for arm in plan.arms}
 
 
 def _tasks(runs: Sequence[_Run]) -> tuple[TaskInfo, ...]:
@@ -115,11 +121,9 @@ def _data(plan: Plan, task: str) -> tuple[int, int]:
 # ---- what the runs do not have in common
 
 
-def _settings(plans: Sequence[Plan], label: _Label) -> dict[str, Any]:
+def _settings(plans: Sequence[Plan]) -> dict[str, Any]:
     settings = {name: value for plan in reversed(plans) for name, value in plan.settings.items()}
     settings["notes"] = [*(note for plan in plans for note in plan.settings.get("notes", ())), *_notes(plans)]
-    if len({plan.model for plan in plans}) > 1:
-        settings["baselines"] = {label(a.label, p): label(p.baseline, p) for p in plans for a in p.arms}
     return settings
 
 
@@ -130,12 +134,12 @@ def _notes(plans: Sequence[Plan]) -> Iterator[str]:
         yield f"The runs have different seeds ({', '.join(map(str, seeds))}): their items and samples may differ."
     for task in dict.fromkeys(task.name for plan in plans for task in plan.tasks):
         yield from _task_notes(task, plans)
-    for name in dict.fromkeys(name for plan in plans for name in plan.settings if name not in ("notes", "baselines")):
+    for name in dict.fromkeys(name for plan in plans for name in plan.settings if name != "notes"):
         values = list(dict.fromkeys(json.dumps(plan.settings.get(name), default=str) for plan in plans))
         if len(values) > 1:
             yield f"The runs differ in the setting {name}: {', '.join(values)}."
     baselines = list(dict.fromkeys(plan.baseline for plan in plans))
-    if len(baselines) > 1:
+    if len(baselines) > 1 and len({plan.model for plan in plans}) == 1:
         yield f"The runs have different baselines ({', '.join(baselines)}); the first one's is used."
 
 
@@ -151,10 +155,11 @@ def _task_notes(task: str, plans: Sequence[Plan]) -> Iterator[str]:
 
 
 def _records(runs: Sequence[_Run], label: _Label) -> Iterator[Record]:
-    """Yield all records; of an attempt that stands in two runs, the later folder's."""
+    """Yield all records; of an attempt that was answered in two runs, the later folder's."""
     later: list[set[int]] = [set()]
     for folder, plan in reversed(runs[1:]):
-        later.insert(0, later[0] | {_key(record, plan, label) for record in read_records(folder)})
+        answered = {_key(r, plan, label) for r in read_records(folder) if r.status != "failed"}
+        later.insert(0, later[0] | answered)
     for (folder, plan), taken in zip(runs, later, strict=True):
         for record in read_records(folder):
             if _key(record, plan, label) not in taken:
