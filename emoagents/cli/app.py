@@ -221,6 +221,10 @@ def compare(
     twins: Annotated[
         bool, typer.Option("--twins/--no-twins", help="Add the neutral twin of each emotional arm.")
     ] = True,
+    equal_tokens: Annotated[
+        bool,
+        typer.Option("--equal-tokens", help="Add self-consistency at as many tokens as other arms use."),
+    ] = False,
     temperature: Annotated[float, typer.Option(metavar="NUMBER", help="The same for all arms.")] = 0.7,
     max_tokens: Annotated[
         int | None, typer.Option(metavar="N", help="Length of each answer of the model, at most.")
@@ -273,6 +277,7 @@ def compare(
         baseline=baseline,
         params=param or [],
         twins=twins,
+        equal_tokens=equal_tokens,
         temperature=temperature,
         max_tokens=max_tokens,
         stop=stop or [],

@@ -18,6 +18,7 @@ from emoagents.cli.inputs import read_parameters
 from emoagents.cli.options import CompareOptions
 from emoagents.cli.tally import Tally
 from emoagents.errors import ParameterError
+from emoagents.evaluation.arms import split_arms
 
 if TYPE_CHECKING:
     from emoagents.context import Context
@@ -42,56 +43,38 @@ def run_comparison(options: CompareOptions) -> int:
     Raises:
         UsageError: the caller's mistake. RunError: the model never answers.
     """
-    from emoagents.evaluation.comparison import fingerprint, make_plan
     from emoagents.evaluation.extra import require_evaluation
 
     require_evaluation()
-
     if options.engine not in ("local", "ray"):
         raise ParameterError(f"--engine is local or ray, not {options.engine!r}")
-    context, arms, recipes = _context(options), _arms(options), _recipes(options)
+    recipes = _recipes(options)
     tasks = _unique([task for recipe in recipes for task in recipe.load()])
-    plan = make_plan(
-        tasks,
-        arms,
-        context,
-        baseline=options.baseline,
-        limit=options.limit,
-        replicas=options.replicas,
-        seed=options.seed,
-        settings=_settings(options),
-        command=_command(),
-    )
-    folder = options.out or Path("comparisons") / f"{_slug(plan)}-{fingerprint(plan)}"
+    bench = _Bench(options, recipes, tasks, _context(options))
+    arms = _arms(options, [*split_arms(options.strategies or ""), *options.arms])
+    folder = bench.folder(arms)
     tally = Tally(folder)
-    tally.headline(plan, arms)
+    tally.headline(bench.plan(arms), arms)
     if options.dry_run:
         return 0
-    if loading.needs_fetching(context.door.name):
+    if loading.needs_fetching(bench.context.door.name):
         loading.fetch()
-    setup = _Engine(options, recipes, arms, context, folder)
-    comparison = _compared(setup, tasks, plan, tally)
+    comparison = bench.compared(arms, folder, tally)
+    if options.equal_tokens and (more := _matched(bench, comparison)):
+        tally.matched(more)
+        known = {made.arm.label for made in arms}
+        specs = [made.arm.label for made in arms] + [spec for spec in dict.fromkeys(more.values()) if spec not in known]
+        comparison = bench.compared(_arms(options, specs), folder, tally)
     return _told(comparison, tally, as_json=options.json)
 
 
-def _compared(engine: _Engine, tasks: list[Task], plan: Plan, tally: Tally) -> Comparison:
-    from emoagents.evaluation.comparison import compare
+def _matched(bench: _Bench, comparison: Comparison) -> dict[str, str]:
+    """Return the arm of equal tokens for each arm that draws several answers."""
+    from emoagents.evaluation.matching import matched_samples
 
-    attempts = sum(task.items for task in plan.tasks) * len(plan.arms) * plan.replicas
-    with tally:
-        return asyncio.run(
-            compare(
-                tasks,
-                engine.arms,
-                engine.context,
-                engine.folder,
-                plan=plan,
-                judge=engine.judge(),
-                workers=engine.workers(attempts),
-                on_begin=tally.begin,
-                on_record=tally.add,
-            )
-        )
+    backend = asyncio.run(bench.context.door.backend())
+    found = matched_samples(comparison.plan, comparison.records(), native_n=backend.max_n > 1)
+    return {arm: f"self_consistency:{samples}" for arm, samples in found.items()}
 
 
 def _told(comparison: Comparison, tally: Tally, *, as_json: bool) -> int:
@@ -126,10 +109,9 @@ def _context(options: CompareOptions) -> Context:
     )
 
 
-def _arms(options: CompareOptions) -> list[MadeArm]:
-    from emoagents.evaluation.arms import make_arms, split_arms
+def _arms(options: CompareOptions, specs: list[str]) -> list[MadeArm]:
+    from emoagents.evaluation.arms import make_arms
 
-    specs = [*split_arms(options.strategies or ""), *options.arms]
     return make_arms(specs, common=read_parameters(options.params), twins=options.twins)
 
 
@@ -188,33 +170,79 @@ def _slug(plan: Plan) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Engine:
-    """The workers of a comparison, as the options ask for them."""
+class _Bench:
+    """Everything about a comparison but its arms."""
 
     options: CompareOptions
     recipes: list[TaskRecipe]
-    arms: list[MadeArm]
+    tasks: list[Task]
     context: Context
-    folder: Path
+
+    def plan(self, arms: list[MadeArm]) -> Plan:
+        """Return the plan for these arms."""
+        from emoagents.evaluation.comparison import make_plan
+
+        o = self.options
+        return make_plan(
+            self.tasks,
+            arms,
+            self.context,
+            baseline=o.baseline,
+            limit=o.limit,
+            replicas=o.replicas,
+            seed=o.seed,
+            settings=_settings(o),
+            command=_command(),
+        )
+
+    def folder(self, arms: list[MadeArm]) -> Path:
+        """Return where the comparison is kept; the same command finds it again."""
+        from emoagents.evaluation.comparison import fingerprint
+
+        plan = self.plan(arms)
+        return self.options.out or Path("comparisons") / f"{_slug(plan)}-{fingerprint(plan)}"
+
+    def compared(self, arms: list[MadeArm], folder: Path, tally: Tally) -> Comparison:
+        """Make the attempts that are missing."""
+        from emoagents.evaluation.comparison import compare
+
+        plan = self.plan(arms)
+        attempts = sum(task.items for task in plan.tasks) * len(plan.arms) * plan.replicas
+        with tally:
+            return asyncio.run(
+                compare(
+                    self.tasks,
+                    arms,
+                    self.context,
+                    folder,
+                    plan=plan,
+                    judge=self.judge(),
+                    workers=self.workers(arms, folder, attempts),
+                    on_begin=tally.begin,
+                    on_record=tally.add,
+                )
+            )
 
     def judge(self) -> Context | None:
         """Return the judge's settings: greedy, and without the budget, which is the arms'."""
         if self.options.judge is None:
             return None
-        return self.context.fresh(model=self.options.judge, temperature=0.0, max_tokens=None, api_base=None)
+        return self.context.fresh(
+            model=self.options.judge, temperature=0.0, max_tokens=None, stop=(), api_base=None, budget=None
+        )
 
-    def workers(self, attempts: int) -> Callable[[Hold], Workers] | None:
+    def workers(self, arms: list[MadeArm], folder: Path, attempts: int) -> Callable[[Hold], Workers] | None:
         """Return what makes the workers; None where this process does the work itself."""
         size = self._size(attempts)
         if self.options.engine == "ray":
             from emoagents.integrations.ray import RayWorkers
 
-            return lambda spent: RayWorkers(self._setup(spent, size), size)
+            return lambda spent: RayWorkers(self._setup(arms, folder, spent, size), size)
         if size == 1:
             return None
         from emoagents.evaluation.processes import Processes
 
-        return lambda spent: Processes(self._setup(spent, size), size)
+        return lambda spent: Processes(self._setup(arms, folder, spent, size), size)
 
     def _size(self, attempts: int) -> int:
         cores = os.cpu_count() or 1
@@ -227,14 +255,14 @@ class _Engine:
         local = self.context.door.name.startswith(("embedded/", "scripted/"))  # the model itself uses the cores
         return 1 if local or attempts < _MANY or self.context.budget is not None else min(cores, _PROCESSES)
 
-    def _setup(self, spent: Hold, size: int) -> Setup:
+    def _setup(self, arms: list[MadeArm], folder: Path, spent: Hold, size: int) -> Setup:
         from emoagents.evaluation.remote import Setup
 
         o = self.options
         common = {"seed": o.seed, "concurrency": math.ceil(o.concurrency / size), "api_base": o.api_base}
         return Setup(
             tasks=self.recipes,
-            arms={made.arm.label: made.arm.spec for made in self.arms},
+            arms={made.arm.label: made.arm.spec for made in arms},
             context={
                 **common,
                 "model": self.context.door.name,
@@ -244,7 +272,7 @@ class _Engine:
                 "budget": _share(self.context.budget, spent, size),
             },
             judge=None if o.judge is None else {**common, "model": o.judge, "temperature": 0.0, "api_base": None},
-            folder=str(self.folder.absolute()),
+            folder=str(folder.absolute()),
         )
 
 

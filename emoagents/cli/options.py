@@ -43,6 +43,7 @@ class CompareOptions:
     baseline: str | None
     params: list[str]
     twins: bool
+    equal_tokens: bool
     model: str | None
     judge: str | None
     api_base: str | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,11 @@ class Tally:
         self._usd = None if self._usd is None or spent.paid_usd is None else self._usd + spent.paid_usd
         if self._bar is not None:
             self._bar.update(self._task, advance=1, note=self._note())
+
+    def matched(self, arms: Mapping[str, str]) -> None:
+        """Say which arms are added for equal tokens."""
+        for arm, spec in arms.items():
+            _say(f"as many tokens as {one_line(arm)}: {spec}")
 
     def ending(self, comparison: Comparison, outcome: Outcome, findings: Findings) -> None:
         """Say how it ended and what to do next."""
