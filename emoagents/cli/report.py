@@ -35,17 +35,11 @@ def print_and_write(
 ) -> Findings:
     """Print the table, or one JSON object, and write page, pictures and data."""
     from emoagents.cli.layout import quiet_console
-    from emoagents.evaluation.report.export import write_tables
-    from emoagents.evaluation.report.figures import write_figures
-    from emoagents.evaluation.report.page import write_report
-    from emoagents.evaluation.report.table import print_findings
+    from emoagents.evaluation.report import print_findings, write_all
 
-    folder.mkdir(parents=True, exist_ok=True)
     if as_json:
         print(findings.model_dump_json())
     else:
         print_findings(quiet_console(sys.stdout), plan, findings)
-    write_tables(folder, plan, findings, records)
-    write_figures(folder, plan, findings)
-    write_report(folder, plan, findings, records)
+    write_all(folder, plan, findings, records)
     return findings

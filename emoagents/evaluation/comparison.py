@@ -58,6 +58,19 @@ class Comparison:
 
         return analyse(self.plan, self.records())
 
+    def write_report(self, folder: Path | None = None) -> Path:
+        """Write page, pictures and tables of data; return the page's file.
+
+        Args:
+            folder: where to; None: into the comparison's own folder.
+
+        Raises:
+            MissingExtraError: the extra "evaluation" is not installed.
+        """
+        from emoagents.evaluation.report import write_all
+
+        return write_all(folder or self.folder, self.plan, self.findings, self.records)
+
 
 def open_comparison(folder: Path) -> Comparison:
     """Open a comparison's folder.
