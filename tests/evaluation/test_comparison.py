@@ -186,6 +186,14 @@ async def test_repetitions_draw_other_samples_and_a_larger_limit_only_adds(
     assert server.stats.requests == 10
 
 
+async def test_an_arm_stands_beside_itself_with_samples_of_its_own(server: LoopbackServer, tmp_path: Path) -> None:
+    server.set(reply=None)
+    arms = by_arm(await run(server, tmp_path, "plain, plain#2, self_consistency:2#2", tasks=[Sums(6)]))
+    answers = [[r.answer for r in arms[label]] for label in ("plain", "plain#2")]
+    assert not set(answers[0]) & set(answers[1])
+    assert server.stats.choices == 6 + 6 * 2, "arms of one stream share their samples"
+
+
 async def test_the_same_seed_draws_the_same_items_everywhere(server: LoopbackServer, tmp_path: Path) -> None:
     one = {r.item for r in (await run(server, tmp_path / "a", "plain", limit=4)).records()}
     same = {r.item for r in (await run(server, tmp_path / "b", "plain", limit=4)).records()}
