@@ -97,7 +97,8 @@ class Tally:
 def _by_calls(arms: Sequence[MadeArm]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for made in arms:
-        calls = f"{made.strategy.answering.expected_calls().removesuffix(' calls')} calls"
+        number = made.strategy.answering.expected_calls().removesuffix(" calls")
+        calls = f"{number} call{'' if number == '1' else 's'}"
         found.setdefault(calls, []).append(one_line(made.arm.label))
     return found
 
