@@ -192,6 +192,9 @@ def test_equal_values_are_bounded_without_a_warning() -> None:
     assert found[0] == (*constant_interval(0.25, 12, -1, 1), CONSTANT)
     assert found[1] == (*constant_interval(0.5, 1, -1, 1), CONSTANT)
     assert found[2] == (-1.0, 1.0, CONSTANT)
+    several = intervals([np.zeros((1, 12)), np.full((1, 20), 0.5)])[0]
+    shares = [constant_interval(value, 24, -1, 1) for value in (0.0, 0.5)]
+    assert several[:2] == pytest.approx(np.mean(shares, axis=0))
 
 
 def test_a_task_of_one_item_is_kept_as_it_is() -> None:

@@ -169,7 +169,8 @@ def _constant(parts: Sequence[Array], floor: float, ceiling: float, alpha: float
     if not parts:
         return floor, ceiling, CONSTANT
     own = [part[~np.isnan(part)] for part in parts]
-    bounds = [constant_interval(float(part[0]), len(part), floor, ceiling, alpha) for part in own]
+    together = len(own) * min(map(len, own))  # in whichever tasks what was not seen may lie; fewer than there are
+    bounds = [constant_interval(float(part[0]), together, floor, ceiling, alpha) for part in own]
     low, high = np.mean(bounds, axis=0)
     return float(low), float(high), CONSTANT
 
