@@ -202,17 +202,19 @@ class ModelDoor:
         choices = await self._cache.get(list(keys.values()))
         found = {i: _completion(c, i, cached=True) for i, c in zip(keys, choices, strict=True) if c is not None}
         if found:
-            shares = {i: c.share for i, c in zip(keys, choices, strict=True) if c is not None}
-            self.ledger.cached(call.node, len(found), await self._saved(shares))
+            shares = [c.share for c in choices if c is not None]
+            missing = [i for i in keys if i not in found]
+            spared = len(await self.groups(list(keys))) - len(await self.groups(missing))
+            self.ledger.cached(call.node, len(found), self._saved(shares, max(0, spared)))
             call.listener.token(next(iter(found.values())).text)
         return found
 
-    async def _saved(self, shares: dict[int, Share | None]) -> Usage:
-        """Return what samples would have cost by themselves: the prompt once for each request they would take."""
-        groups = await self.groups(list(shares))
-        prompt = sum(next((s.prompt_tokens for i in g if (s := shares[i])), 0) for g in groups)
-        completion = sum(s.completion_tokens for s in shares.values() if s)
-        usd = self._b.cost(prompt, completion) if all(shares.values()) else None
+    def _saved(self, shares: Sequence[Share | None], requests: int) -> Usage:
+        """Return what samples would have cost: their completions, and the prompt of each request that was spared."""
+        known = [share for share in shares if share is not None]
+        prompt = requests * max((share.prompt_tokens for share in known), default=0)
+        completion = sum(share.completion_tokens for share in known)
+        usd = self._b.cost(prompt, completion) if len(known) == len(shares) else None
         return Usage(saved_prompt_tokens=prompt, saved_completion_tokens=completion, saved_usd=usd)
 
     async def _keep(self, request: Request, got: dict[str, Choice]) -> None:

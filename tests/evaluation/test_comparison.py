@@ -141,6 +141,17 @@ async def test_arms_share_samples_and_each_is_told_its_whole_cost(server: Loopba
     assert arms["self_consistency:4"][0].spent.prompt_tokens == one.prompt_tokens  # one request with n=4
 
 
+async def test_an_arm_that_buys_the_rest_of_its_samples_is_told_one_prompt(
+    server: LoopbackServer, tmp_path: Path
+) -> None:
+    await run(server, tmp_path, "plain")
+    arms = by_arm(await run(server, tmp_path, "plain, self_consistency:4"))
+    for plain, vote in zip(arms["plain"], arms["self_consistency:4"], strict=True):
+        assert (vote.spent.answers, vote.spent.bought) == (4, 3)
+        assert vote.spent.prompt_tokens == plain.spent.prompt_tokens
+        assert vote.spent.completion_tokens == 4 * plain.spent.completion_tokens
+
+
 async def test_an_oracle_stops_at_the_right_answer_and_its_twin_does_the_same(
     server: LoopbackServer, tmp_path: Path
 ) -> None:
