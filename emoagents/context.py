@@ -80,7 +80,7 @@ class Context:
     """The model door of this account."""
     opener: CacheOpener = field(init=False, repr=False, compare=False)
     """What opens the cache, shared with `fresh` copies."""
-    pool: BudgetMeter | None = field(init=False, repr=False, compare=False, default=None)
+    pool: BudgetMeter | None = field(init=False, repr=False, compare=False)
     """The budget that `fresh` copies of a `pooled` context have in common."""
 
     def __post_init__(self) -> None:
@@ -97,6 +97,7 @@ class Context:
         object.__setattr__(self, "retry", _made(Retry, "retry", self.retry))
         object.__setattr__(self, "opener", CacheOpener(self.cache))
         object.__setattr__(self, "door", ModelDoor(self))
+        object.__setattr__(self, "pool", None)
 
     def fresh(self, **changes: Any) -> Context:
         """Return a copy with these changes and an account of its own: a new ledger, and the budget anew.

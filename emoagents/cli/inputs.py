@@ -64,7 +64,7 @@ def read_parameters(given: Iterable[str], option: str = "--param") -> dict[str, 
         name, equals, value = text.partition("=")
         name = name.strip()
         if not equals or not name:
-            raise ParameterError(f"{option} takes NAME=VALUE, not {text!r}")
+            raise ParameterError(f"{option} takes NAME=VALUE, as samples=5, not {text!r}")
         if name in parameters:
             raise ParameterError(f"{option} {name} is given twice")
         parameters[name] = checked_text(value, f"{option} {name}")

@@ -7,7 +7,6 @@ is a miss. Reading needs an index only, so memory stays flat while replies pile 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -59,9 +58,11 @@ class CallJournal:
         self._own.flush()
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files, and remove the own one if nothing was bought."""
         for file in self._files:
             file.close()
+        if not self._end:
+            Path(self._own.name).unlink(missing_ok=True)
 
     def _begun(self, folder: Path) -> IO[bytes]:
         number = 0
@@ -119,10 +120,3 @@ def _key_of(line: bytes) -> bytes | None:
 def _digest(key: Any) -> bytes:
     """Return the 32 bytes of a key (namespace, sha256 in hex)."""
     return bytes.fromhex(key[1])
-
-
-def remove_empty(folder: Path) -> None:
-    """Remove the files of processes that bought nothing."""
-    for path in folder.glob("calls-*.jsonl"):
-        if not path.stat().st_size:
-            os.unlink(path)

@@ -25,13 +25,13 @@ class Resample(Answering):
 
     Args:
         samples: answers at most.
-        verifier: as HEART's: a function, a pydantic model, "judge", "exact:TEXT", "numeric:NUMBER" ... Required.
+        verifier: as HEART's: a function, a pydantic model, "judge", "exact:TEXT", "numeric:NUMBER" ...
         temperature: of the samples, where the context gives none.
         solver: a strategy that gives the samples, instead of the model itself.
         card: a card or file that overrides part of the shipped one.
 
     Raises:
-        ParameterError: a parameter's value is wrong, or there is no verifier.
+        ParameterError: a parameter's value is wrong, or the verifier is none.
         CompositionError: `solver` is no strategy.
     """
 
@@ -39,7 +39,7 @@ class Resample(Answering):
     primary: ClassVar[str | None] = "samples"
 
     samples: Annotated[int, Field(ge=1, le=1000)] = 4
-    verifier: Any = None
+    verifier: Any = "judge"
     temperature: Annotated[float, Field(ge=0, le=10)] = 0.7
     solver: Any = None
     card: CardSource = None

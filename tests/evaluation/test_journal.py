@@ -25,8 +25,8 @@ def close_all(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     begin = CallJournal.__init__
 
     def remembered(self: CallJournal, folder: Path) -> None:
-        opened.append(self)
         begin(self, folder)
+        opened.append(self)
 
     monkeypatch.setattr(CallJournal, "__init__", remembered)
     yield

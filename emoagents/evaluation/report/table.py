@@ -20,7 +20,7 @@ __all__ = ["print_findings"]
 
 _GAP = "  "
 
-_NARROWEST = 16
+_NARROWEST = 27
 """Columns that an arm's name keeps, however narrow the terminal is."""
 
 
@@ -39,7 +39,7 @@ class _Column:
 
     @property
     def empty(self) -> bool:
-        return all(cell in ("", "-", "0 %") for cell in self.cells)
+        return all(cell in ("", "-", "0 %", "$0") for cell in self.cells)
 
 
 def print_findings(console: Console, plan: Plan, findings: Findings) -> None:
