@@ -64,6 +64,7 @@ def emoagents(
     emoagents run "Why is the sky blue?"
     emoagents run "What is 17 * 23?" --strategy heart:3 --param verifier=numeric:391
     git diff | emoagents run --system "Review this change." --model openai/gpt-4o-mini
+    emoagents compare --task gsm8k --limit 50 --strategies "plain, gsa:3, self_consistency:4"
     emoagents strategies
     """
     if context.invoked_subcommand is None:
@@ -256,9 +257,10 @@ def compare(
     json: Annotated[bool, typer.Option("--json", help="Print what was found as one JSON object.")] = False,
     debug: Debug = False,
 ) -> Work:
-    """Compare strategies on a task: does one help, at what cost, and would its neutral twin have helped as much?
+    """Compare strategies on tasks, at equal cost.
 
-    Run the same command again and it goes on where it stopped: nothing that was answered is paid twice.
+    Does one help, at what cost, and would its neutral twin have helped as much? Run the same command again and it
+    goes on where it stopped: nothing that was answered is paid twice.
 
     \b
     emoagents compare -t gsm8k --limit 100 -s "plain, gsa:3, self_consistency:4" -m openai/gpt-4o-mini
@@ -311,7 +313,10 @@ def report(
     json: Annotated[bool, typer.Option("--json", help="Print what was found as one JSON object.")] = False,
     debug: Debug = False,
 ) -> Work:
-    """Report on comparisons: a table here, a page, pictures, CSV and Parquet. Several are merged into one."""
+    """Report on comparisons.
+
+    A table here; a page, pictures, CSV and Parquet in a folder. Several comparisons are merged into one.
+    """
 
     def work() -> int:
         from emoagents.cli.report import report_on

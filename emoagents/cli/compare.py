@@ -83,11 +83,10 @@ def _told(comparison: Comparison, tally: Tally, *, as_json: bool) -> int:
 
     outcome = comparison.outcome
     assert outcome is not None
-    findings = print_and_write(
-        comparison.folder, comparison.plan, comparison.records, comparison.findings, as_json=as_json
-    )
+    findings = comparison.findings
+    print_and_write(comparison.folder, comparison.plan, comparison.records, findings, as_json=as_json)
     tally.ending(comparison, outcome, findings)
-    return 1 if findings.missing or outcome.failed else 0
+    return 1 if findings.missing or any(row.failed for row in findings.arms) else 0
 
 
 # -- what was asked for ----------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def report_on(folders: Sequence[Path], out: Path | None, *, as_json: bool) -> in
 
 def print_and_write(
     folder: Path, plan: Plan, records: Callable[[], Iterable[Record]], findings: Findings, *, as_json: bool
-) -> Findings:
+) -> None:
     """Print the table, or one JSON object, and write page, pictures and data."""
     from emoagents.cli.layout import quiet_console
     from emoagents.evaluation.report import print_findings, write_all
@@ -42,4 +42,3 @@ def print_and_write(
     else:
         print_findings(quiet_console(sys.stdout), plan, findings)
     write_all(folder, plan, findings, records)
-    return findings
