@@ -114,11 +114,13 @@ class Context:
     def pooled(self, spent: Hold | None = None) -> Context:
         """Return a copy for many runs: each has a ledger of its own, and all draw on this one budget.
 
+        No answer is cut short to fit in what is left of it.
+
         Args:
             spent: what was spent of the budget before.
         """
         copy = self.fresh()
-        pool = BudgetMeter(self.budget)
+        pool = BudgetMeter(self.budget, whole=True)
         if spent is not None:
             pool.spent.add(spent)
         copy._draw_on(pool)

@@ -32,8 +32,6 @@ folder = Path(tempfile.mkdtemp())
 comparison = asyncio.run(compare([Plurals()], arms, context, folder))
 for row in comparison.findings.arms:
     print(f"{row.arm} on {row.task}: {row.score}, {row.tokens:.0f} tokens")
-for found in comparison.findings.differences:
-    print(
-        f"{found.arm} - {found.reference}: {found.difference:+.2f} [{found.low:+.2f}, {found.high:+.2f}], p {found.p:.2f}"
-    )
+for d in comparison.findings.differences:
+    print(f"{d.arm} - {d.reference}: {d.difference:+.2f} [{d.low:+.2f}, {d.high:+.2f}], p {d.p:.2f}")
 print(f"page: {comparison.write_report()}")

@@ -74,12 +74,13 @@ def test_the_plan_says_how_to_run_it_again_and_no_password(
     compare: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(
-        "sys.argv", ["emoagents", "compare", "--api-base", "http://me:secret@host/v1", "-s", "plain, x"]
+        "sys.argv", ["emoagents", "compare", "--api-base", "http://me:sec/ret@host/v1?api-key=secret", "-s", "plain, x"]
     )
     compare("plain")
     plan = (tmp_path / "out" / "plan.json").read_text()
     assert json.loads(plan)["command"] == "emoagents compare --api-base http://host/v1 -s 'plain, x'"
     assert "secret" not in plan
+    assert "sec/ret" not in plan
 
 
 def test_equal_tokens_adds_a_vote_that_costs_as_much(compare: Callable[..., Done]) -> None:
@@ -98,6 +99,12 @@ def test_a_budget_that_ends_is_said_and_the_rest_is_left(compare: Callable[..., 
     assert server.stats.requests == 5
     assert compare("plain, emotion_prompt:EP02").status == 0
     assert server.stats.requests == 24
+
+
+def test_equal_tokens_are_not_guessed_from_a_part(compare: Callable[..., Done]) -> None:
+    done = compare("plain, gsa:3", "--equal-tokens", "--budget", "calls=5")
+    assert "no arm of equal tokens is added yet" in done.err
+    assert "self_consistency" not in done.err
 
 
 def test_a_dry_run_asks_nothing_and_writes_nothing(
@@ -144,6 +151,7 @@ def test_reports_merge_runs(compare: Callable[..., Done], cli: Cli, tmp_path: Pa
         ("plain", ["--limit", "0"], "limit must be a whole number of at least 1"),
         ("plain", ["--workers", "0"], "--workers must be at least 1"),
         ("plain", ["--engine", "slurm"], "--engine is local or ray"),
+        ("plain", ["--budget", "calls=9", "--workers", "2"], "a budget is kept by one process"),
         ("plain", ["--budget", "dollars=3"], "no limit 'dollars'"),
     ],
 )

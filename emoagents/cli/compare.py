@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
 import os
 import re
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from emoagents.evaluation.remote import Setup, TaskRecipe
     from emoagents.evaluation.task import Task
     from emoagents.evaluation.work import Workers
-    from emoagents.model.budget import Budget, Hold
 
 __all__ = ["run_comparison"]
 
@@ -48,6 +48,8 @@ def run_comparison(options: CompareOptions) -> int:
     require_evaluation()
     if options.engine not in ("local", "ray"):
         raise ParameterError(f"--engine is local or ray, not {options.engine!r}")
+    if options.budget is not None and (options.engine == "ray" or (options.workers or 1) > 1):
+        raise ParameterError("a budget is kept by one process: leave out --budget, or --workers and --engine ray")
     recipes = _recipes(options)
     tasks = _unique([task for recipe in recipes for task in recipe.load()])
     bench = _Bench(options, recipes, tasks, _context(options))
@@ -60,12 +62,21 @@ def run_comparison(options: CompareOptions) -> int:
     if loading.needs_fetching(bench.context.door.name):
         loading.fetch()
     comparison = bench.compared(arms, folder, tally)
-    if options.equal_tokens and (more := _matched(bench, comparison)):
+    if options.equal_tokens and _whole(comparison, tally) and (more := _matched(bench, comparison)):
         tally.matched(more)
         known = {made.arm.label for made in arms}
         specs = [made.arm.label for made in arms] + [spec for spec in dict.fromkeys(more.values()) if spec not in known]
         comparison = bench.compared(_arms(options, specs), folder, tally)
     return _told(comparison, tally, as_json=options.json)
+
+
+def _whole(comparison: Comparison, tally: Tally) -> bool:
+    """Return whether all attempts were made: costs of a part would match the wrong number of samples."""
+    outcome = comparison.outcome
+    whole = outcome is not None and not outcome.stopped_by and not outcome.failed
+    if not whole:
+        tally.unmatched()
+    return whole
 
 
 def _matched(bench: _Bench, comparison: Comparison) -> dict[str, str]:
@@ -150,14 +161,26 @@ def _settings(options: CompareOptions) -> dict[str, Any]:
         "columns": _columns(options.columns) or None,
         "task_options": dict(read_parameters(options.task_options, "--task-option")) or None,
         "params": read_parameters(options.params) or None,
+        "server": _digest(options.api_base) if options.api_base else None,
         "judge": options.judge,
     }
     return {name: value for name, value in settings.items() if value is not None}
 
 
 def _command() -> str:
-    words = ["emoagents", *sys.argv[1:]]
-    return re.sub(r"(?<=://)[^/@\s]+@", "", shlex.join(words))  # an address may hold a password
+    return shlex.join(["emoagents", *map(_without_secrets, sys.argv[1:])])
+
+
+def _without_secrets(word: str) -> str:
+    """Return a word of the command line; an address loses what may be a password or a key."""
+    if "://" not in word:
+        return word
+    scheme, _, rest = word.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _slug(plan: Plan) -> str:
@@ -230,18 +253,18 @@ class _Bench:
             model=self.options.judge, temperature=0.0, max_tokens=None, stop=(), api_base=None, budget=None
         )
 
-    def workers(self, arms: list[MadeArm], folder: Path, attempts: int) -> Callable[[Hold], Workers] | None:
+    def workers(self, arms: list[MadeArm], folder: Path, attempts: int) -> Callable[[], Workers] | None:
         """Return what makes the workers; None where this process does the work itself."""
         size = self._size(attempts)
         if self.options.engine == "ray":
             from emoagents.integrations.ray import RayWorkers
 
-            return lambda spent: RayWorkers(self._setup(arms, folder, spent, size), size)
+            return lambda: RayWorkers(self._setup(arms, folder, size), size)
         if size == 1:
             return None
         from emoagents.evaluation.processes import Processes
 
-        return lambda spent: Processes(self._setup(arms, folder, spent, size), size)
+        return lambda: Processes(self._setup(arms, folder, size), size)
 
     def _size(self, attempts: int) -> int:
         cores = os.cpu_count() or 1
@@ -254,7 +277,7 @@ class _Bench:
         local = self.context.door.name.startswith(("embedded/", "scripted/"))  # the model itself uses the cores
         return 1 if local or attempts < _MANY or self.context.budget is not None else min(cores, _PROCESSES)
 
-    def _setup(self, arms: list[MadeArm], folder: Path, spent: Hold, size: int) -> Setup:
+    def _setup(self, arms: list[MadeArm], folder: Path, size: int) -> Setup:
         from emoagents.evaluation.remote import Setup
 
         o = self.options
@@ -268,24 +291,7 @@ class _Bench:
                 "temperature": o.temperature,
                 "max_tokens": o.max_tokens,
                 "stop": o.stop,
-                "budget": _share(self.context.budget, spent, size),
             },
             judge=None if o.judge is None else {**common, "model": o.judge, "temperature": 0.0, "api_base": None},
             folder=str(folder.absolute()),
         )
-
-
-def _share(budget: Budget | None, spent: Hold, size: int) -> dict[str, float] | None:
-    """Return each worker's part of what is left of the budget."""
-    if budget is None:
-        return None
-    left: dict[str, float] = {}
-    if budget.calls is not None:
-        left["calls"] = max(0, budget.calls - spent.calls) // size
-    if budget.tokens is not None:
-        left["tokens"] = max(0, budget.tokens - spent.tokens) // size
-    if budget.usd is not None:
-        left["usd"] = max(0.0, budget.usd - spent.usd) / size
-    if budget.seconds is not None:
-        left["seconds"] = budget.seconds
-    return left

@@ -77,6 +77,10 @@ class Tally:
         for arm, spec in arms.items():
             _say(f"as many tokens as {one_line(arm)}: {spec}")
 
+    def unmatched(self) -> None:
+        """Say why no arms are added for equal tokens."""
+        _say("not all attempts were made, so no arm of equal tokens is added yet")
+
     def ending(self, comparison: Comparison, outcome: Outcome, findings: Findings) -> None:
         """Say how it ended and what to do next."""
         _say(f"{self._note()}")

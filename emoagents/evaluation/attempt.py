@@ -75,9 +75,14 @@ class Attempter:
             if _out_of_budget(error):
                 raise error if isinstance(error, BudgetExceeded) else BudgetExceeded("calls", 0, 0) from error
             return _failed(unit, error, arm, judge)
-        if any(result.stopped_by == "budget" for result in [*arm.results, *(judge.results if judge else [])]):
+        if any(_cut_short(result) for result in [*arm.results, *(judge.results if judge else [])]):
             raise BudgetExceeded("calls", 0, 0)
         return _scored(unit, results, scores, arm, judge)
+
+
+def _cut_short(result: Result) -> bool:
+    """Return whether the budget ended within the run, be it for a verifier's call only."""
+    return result.stopped_by == "budget" or any(e["event"] == "failure" and e.get("budget") for e in result.trace)
 
 
 def _replica(unit: Unit) -> int:

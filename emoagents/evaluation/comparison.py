@@ -20,8 +20,7 @@ from emoagents.evaluation.journal import CallJournal
 from emoagents.evaluation.record import Plan, Record, TaskInfo
 from emoagents.evaluation.store import PLAN, RecordFile, read_plan, read_records, write_plan
 from emoagents.evaluation.task import Task
-from emoagents.evaluation.work import InProcess, Outcome, Workers, do_work, selected_items, units_of
-from emoagents.model.budget import Hold
+from emoagents.evaluation.work import InProcess, Outcome, Workers, do_work, units_of
 
 __all__ = ["Comparison", "compare", "make_plan", "open_comparison"]
 
@@ -132,10 +131,17 @@ def make_plan(
 
 
 def _info(task: Task, limit: int | None, seed: int) -> TaskInfo:
-    count = sum(1 for _ in selected_items(task, limit, seed))
+    digest, count = hashlib.sha256(), 0
+    for item in task.items():
+        asked = json.dumps([item.id, item.messages, item.targets, item.data], default=str)
+        digest.update(asked.encode() + b"\0")
+        count += 1
     if not count:
         raise ParameterError(f"task {task.name} has no items")
-    return TaskInfo(name=task.name, metrics=task.metrics, items=count, source=task.source)
+    items = count if limit is None else min(limit, count)
+    return TaskInfo(
+        name=task.name, metrics=task.metrics, items=items, source=task.source, digest=digest.hexdigest()[:16]
+    )
 
 
 def _sampling(context: Context) -> dict[str, Any]:
@@ -163,7 +169,7 @@ async def compare(
     *,
     plan: Plan | None = None,
     judge: Context | None = None,
-    workers: Callable[[Hold], Workers] | None = None,
+    workers: Callable[[], Workers] | None = None,
     slots: int | None = None,
     on_begin: Callable[[int, int], None] | None = None,
     on_record: OnRecord | None = None,
@@ -180,7 +186,7 @@ async def compare(
         folder: where everything is kept.
         plan: None: made with `make_plan`'s defaults.
         judge: model and settings of the judge, for tasks that need one.
-        workers: where attempts are made; a function of what was spent before; None: in this process.
+        workers: what makes the workers; None: attempts are made in this process.
         slots: attempts side by side; None: as many as the context's concurrency.
         on_begin: told of the attempts there are and of those already made. on_record: told of each record.
 
@@ -202,7 +208,7 @@ async def compare(
 
         left = (unit for unit in _units(plan, tasks) if not made.has(unit))
         with closing(CallJournal(folder)) as journal:
-            at_work = workers(made.spent) if workers else _here(tasks, arms, context, judge, journal, made.spent)
+            at_work = workers() if workers else _here(tasks, arms, context, judge, journal)
             async with at_work:
                 outcome = await do_work(left, at_work, slots=slots or context.concurrency, on_record=keep)
     return Comparison(folder, plan, outcome)
@@ -218,10 +224,9 @@ def _here(
     context: Context,
     judge: Context | None,
     journal: CallJournal,
-    spent: Hold,
 ) -> Workers:
     strategies = {made.arm.label: made.strategy for made in arms}
-    pooled = context.fresh(cache=journal).pooled(spent)
+    pooled = context.fresh(cache=journal).pooled(journal.spent)
     return InProcess(
         Attempter({t.name: t for t in tasks}, strategies, pooled, None if judge is None else judge.fresh(cache=journal))
     )
@@ -239,17 +244,28 @@ def _check_same(folder: Path, plan: Plan) -> None:
     for what in ("model", "settings", "seed"):
         one, other = getattr(before, what), getattr(plan, what)
         if one != other:
-            raise ParameterError(
-                f"{folder} holds a comparison with {what} {one!r}, not {other!r}: choose another folder with --out"
-            )
+            raise _other(folder, f"{what} {one!r}, not {other!r}")
+    specs, tasks = {a.label: a.spec for a in before.arms}, {t.name: t for t in before.tasks}
+    for arm in plan.arms:
+        if specs.get(arm.label, arm.spec) != arm.spec:
+            raise _other(folder, f"the arm {specs[arm.label]}, not {arm.spec}")
+    for task in plan.tasks:
+        known = tasks.get(task.name, task)
+        if known.digest != task.digest:
+            raise _other(folder, f"other data of the task {task.name}")
+        if known.items > task.items:
+            raise _other(folder, f"{known.items} items of the task {task.name}, more than {task.items}")
+
+
+def _other(folder: Path, what: str) -> ParameterError:
+    return ParameterError(f"{folder} holds a comparison with {what}: choose another folder with --out")
 
 
 @dataclass(slots=True)
 class _Made:
-    """What earlier runs in a folder did: marks of the finished attempts, and what all attempts were paid with."""
+    """Marks of the attempts that earlier runs in a folder finished."""
 
     done: set[int]
-    spent: Hold
 
     def has(self, unit: Unit) -> bool:
         """Return whether an attempt is finished."""
@@ -257,20 +273,13 @@ class _Made:
 
 
 def _made(folder: Path) -> _Made:
-    made = _Made(set(), Hold(calls=0))
+    made = _Made(set())
     for record in read_records(folder):
         mark = _mark(record.key)
         (made.done.discard if record.status == "failed" else made.done.add)(mark)
-        made.spent.add(_paid(record))
     return made
 
 
 def _mark(key: tuple[str, str, str, int]) -> int:
     """Return a number for a key, so that millions of them fit into memory."""
     return int.from_bytes(hashlib.blake2b(json.dumps(key).encode(), digest_size=8).digest(), "big")
-
-
-def _paid(record: Record) -> Hold:
-    """Return what an attempt paid for; a reply that another attempt bought is not paid twice."""
-    spent = record.spent
-    return Hold(spent.bought, spent.paid_tokens, spent.paid_usd or 0.0)

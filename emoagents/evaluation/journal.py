@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from emoagents.errors import DataError
+from emoagents.model.budget import Hold
 
 __all__ = ["CallJournal"]
 
@@ -24,14 +25,20 @@ class CallJournal:
     Args:
         folder: where the files lie.
 
+    Attributes:
+        spent: what the replies cost that were there when it began.
+
     Raises:
         DataError: the folder can't be written to.
     """
 
     blocking = False
     """Reads and writes are so short that they need no thread of their own."""
+    essential = True
+    """What was paid for and can't be kept must not go on being paid for."""
 
     def __init__(self, folder: Path) -> None:
+        self.spent = Hold(calls=0)
         self._files: list[IO[bytes]] = []
         self._index: dict[bytes, tuple[int, int]] = {}
         for path in sorted(folder.glob("calls-*.jsonl")):
@@ -86,6 +93,7 @@ class CallJournal:
             key = _key_of(line)
             if key is not None:
                 self._index[key] = (len(self._files) - 1, offset)
+                self.spent.add(_paid(line))
 
     def _at(self, number: int, offset: int) -> Any:
         file = self._files[number]
@@ -115,6 +123,17 @@ def _key_of(line: bytes) -> bytes | None:
         return bytes.fromhex(line[start:end].decode("ascii"))
     except ValueError:
         return None
+
+
+def _paid(line: bytes) -> Hold:
+    """Return what a reply's part of its request cost; requests are counted in parts of one."""
+    try:
+        share = json.loads(line)["answer"].get("share") or {}
+        of = share.get("of") or 1
+        tokens = (share.get("prompt_tokens") or 0) / of + (share.get("completion_tokens") or 0)
+        return Hold(1 / of, tokens, share.get("cost_usd") or 0.0)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Hold(1)
 
 
 def _digest(key: Any) -> bytes:

@@ -46,6 +46,8 @@ class TaskInfo(BaseModel):
     metrics: tuple[str, ...]
     items: int
     source: str = ""
+    digest: str = ""
+    """Of all that the task asks; the same task with other data is another one."""
 
 
 class Plan(BaseModel):

@@ -32,17 +32,24 @@ def read_plan(folder: Path) -> Plan:
     path = folder / PLAN
     try:
         return Plan.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         raise DataError(str(path), 0, "there is no plan: this is not the folder of a comparison") from None
     except ValidationError as error:
         raise DataError(str(path), 0, str(error.errors(include_url=False)[0]["msg"])) from None
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
-    """Write the plan, in one step."""
+    """Write the plan, in one step.
+
+    Raises:
+        DataError: it can't be written.
+    """
     new = folder / (PLAN + ".new")
-    new.write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    new.replace(folder / PLAN)
+    try:
+        new.write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        new.replace(folder / PLAN)
+    except OSError as error:
+        raise DataError(str(folder / PLAN), 0, f"can't write it: {error.strerror}") from None
 
 
 def read_records(folder: Path) -> Iterator[Record]:

@@ -96,8 +96,8 @@ def _number(name: str, text: str) -> float:
 class Hold:
     """What one call in flight may still cost at most, or what it did cost."""
 
-    calls: int = 1
-    tokens: int = 0
+    calls: float = 1
+    tokens: float = 0
     usd: float = 0.0
 
     def add(self, other: Hold, sign: int = 1) -> None:
@@ -116,10 +116,15 @@ class BudgetMeter:
 
     A call is let through only when all that is spent, all that is held by calls in flight, and its own bound fit.
     If only the held part is in the way it waits, since calls mostly cost less than they hold.
+
+    Args:
+        budget: the limits.
+        whole: a call is made with room for its whole answer, or not at all; else the last one may be cut short.
     """
 
-    def __init__(self, budget: Budget | None) -> None:
+    def __init__(self, budget: Budget | None, *, whole: bool = False) -> None:
         self.budget = budget or Budget()
+        self.whole = whole
         self.spent = Hold(calls=0)
         self._held = Hold(calls=0)
         self._ends_at: float | None = None

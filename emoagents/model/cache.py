@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from emoagents.errors import MissingExtraError, ParameterError
+from emoagents.errors import DataError, MissingExtraError, ParameterError
 from emoagents.model.request import Choice, Request, is_secret
 
 __all__ = ["AnswerCache", "AnswerStore", "CacheOpener", "CacheSetting", "answer_keys", "open_cache"]
@@ -124,7 +124,8 @@ class _JsonSerde:
 
 
 class AnswerStore(Protocol):
-    """The part of LangGraph's BaseCache that is used. One whose reads and writes are short says `blocking = False`."""
+    """The part of LangGraph's BaseCache that is used. One whose reads and writes are short says `blocking = False`;
+    one without which a run must not go on says `essential = True`."""
 
     def get(self, keys: Sequence[Any], /) -> Mapping[Any, Any]: ...
 
@@ -184,10 +185,16 @@ class AnswerCache:
         return [_choice(found.get((_NAMESPACE, k))) for k in keys]
 
     async def put(self, samples: Mapping[str, Choice]) -> None:
-        """Keep samples by key."""
+        """Keep samples by key.
+
+        Raises:
+            DataError: an essential store can't be written to.
+        """
         try:
             await self._do(self._store.set, {(_NAMESPACE, k): (asdict(c), None) for k, c in samples.items()})
         except Exception as error:
+            if getattr(self._store, "essential", False):
+                raise DataError("the journal of replies", 0, f"can't write to it: {error}") from None
             self._warn("write", error)
 
     async def _do(self, work: Callable[[Any], T], argument: Any) -> T:

@@ -211,16 +211,17 @@ class ModelDoor:
 
     def _saved(self, shares: Sequence[Share | None], requests: int) -> Usage:
         """Return what samples would have cost: their completions, and the prompt of each request that was spared."""
-        known = [share for share in shares if share is not None]
-        prompt = requests * max((share.prompt_tokens for share in known), default=0)
-        completion = sum(share.completion_tokens for share in known)
+        known = [s for s in shares if s is not None and s.completion_tokens is not None]
+        prompt = requests * max((share.prompt_tokens or 0 for share in known), default=0)
+        completion = sum(share.completion_tokens or 0 for share in known)
         usd = self._b.cost(prompt, completion) if len(known) == len(shares) else None
         return Usage(saved_prompt_tokens=prompt, saved_completion_tokens=completion, saved_usd=usd)
 
     async def _keep(self, request: Request, got: dict[str, Choice]) -> None:
         if self._cache is None:
             return
-        if request.max_tokens is None and self.meter.budget.needs_estimate:  # the budget's bound is not the request's
+        shrunk = request.max_tokens is None and self.meter.budget.needs_estimate and not self.meter.whole
+        if shrunk:  # the budget's bound is not the request's
             got = {k: c for k, c in got.items() if c.finish_reason != "length"}
         await asyncio.shield(self._cache.put(got))
 
@@ -318,7 +319,7 @@ class ModelDoor:
             return request, (await self.meter.hold())[0]
         prompt = await asyncio.to_thread(self._count, request)
         most = request.max_tokens or self._room(prompt)
-        least = request.max_tokens or min(Budget.LEAST_ANSWER_TOKENS, most)
+        least = request.max_tokens or (most if self.meter.whole else min(Budget.LEAST_ANSWER_TOKENS, most))
 
         def bound(answer: int) -> Hold:
             return Hold(1, prompt + answer * n, self._b.cost(prompt, answer * n) or 0.0)

@@ -48,10 +48,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """A sample's part of what its physical request used: the whole prompt, and its part of the completion."""
+    """What is known of the request that brought a sample: the tokens of its whole prompt, and the sample's own part of
+    tokens and cost; `of` samples came together. None: the provider did not tell."""
 
-    prompt_tokens: int
-    completion_tokens: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost_usd: float | None = None
+    of: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +86,18 @@ class Reply:
     completion_tokens: int | None = None
     cost_usd: float | None = None
 
-    def shares(self) -> list[Share | None]:
-        """Return each choice's part; completion tokens are split evenly, for nobody tells more. None: not known."""
-        count, prompt, tokens = len(self.choices), self.prompt_tokens, self.completion_tokens
-        if prompt is None or tokens is None:
-            return [None] * count
+    def shares(self) -> list[Share]:
+        """Return each choice's part; completion tokens are split evenly, for nobody tells more."""
+        count, tokens = len(self.choices), self.completion_tokens
+        usd = None if self.cost_usd is None or not count else self.cost_usd / count
         return [
-            Share(prompt_tokens=prompt, completion_tokens=tokens // count + (i < tokens % count)) for i in range(count)
+            Share(
+                prompt_tokens=self.prompt_tokens,
+                completion_tokens=None if tokens is None else tokens // count + (i < tokens % count),
+                cost_usd=usd,
+                of=count,
+            )
+            for i in range(count)
         ]
 
 

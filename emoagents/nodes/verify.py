@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from pydantic import BaseModel, ValidationError
 
 from emoagents.card import Card
-from emoagents.errors import ParameterError, RunError, UsageError, did_you_mean
+from emoagents.errors import BudgetExceeded, ParameterError, RunError, UsageError, did_you_mean
 from emoagents.nodes.extract import last_number, normalized
 from emoagents.step import Run
 
@@ -247,5 +247,6 @@ async def judged(run: Run, card: Card, verifier: Verifier | None, question: str,
     try:
         return await verifier.verify(run, card, question, answer)
     except RunError as error:
-        run.emit("failure", error=str(error))
+        out_of_budget = {"budget": True} if isinstance(error, BudgetExceeded) else {}
+        run.emit("failure", error=str(error), **out_of_budget)
         return Verdict(None, None, "not judged: the judge did not answer")

@@ -79,7 +79,7 @@ async def comparison(url: str, file: Path, concurrency: int, size: int, folder: 
         if seen == total // 10:
             early = _resident()
 
-    workers = None if size == 1 else lambda _: Processes(setup, size)
+    workers = None if size == 1 else lambda: Processes(setup, size)
     began = time.perf_counter()
     await compare(tasks, arms, context, folder, plan=plan, workers=workers, on_record=count)
     return {"wall": time.perf_counter() - began, "early": early, "late": _resident(), "seen": seen}

@@ -389,6 +389,73 @@ async def test_what_the_budget_cut_short_is_no_answer(server: LoopbackServer, tm
     assert server.stats.requests == 4, "the three samples were not lost"
 
 
+async def test_a_budget_counts_requests_before_and_after_a_resume(server: LoopbackServer, tmp_path: Path) -> None:
+    for calls in (4, 4, 7, 10):
+        done = await run(server, tmp_path, "self_consistency:5", budget=Budget(calls=calls))
+        assert server.stats.requests == calls
+    assert len(list(done.records())) == 10
+
+
+async def test_what_was_bought_without_a_record_counts_too(server: LoopbackServer, tmp_path: Path) -> None:
+    server.set(ignore_n=True)
+    for _ in range(3):
+        await run(server, tmp_path, "resample:4", budget=Budget(calls=9), concurrency=3)
+        assert server.stats.requests == 9
+
+
+async def test_a_verifier_without_budget_leaves_the_attempt_to_a_later_run(
+    server: LoopbackServer, tmp_path: Path
+) -> None:
+    server.set(reply=[("correct", '{"correct": true, "reason": "It is."}'), ("", "0")])
+    arms, tasks = "resample:1[verifier=judge]", [Sums(1)]
+    cut = await run(server, tmp_path, arms, tasks=tasks, budget=Budget(calls=1))
+    assert (list(cut.records()), cut.outcome.stopped_by if cut.outcome else "") == ([], "budget")
+    whole = await run(server, tmp_path, arms, tasks=tasks, budget=Budget(calls=2))
+    assert [r.verified for r in whole.records()] == [True]
+    assert server.stats.requests == 2
+
+
+async def test_no_answer_is_cut_short_to_fit_the_budget(server: LoopbackServer, tmp_path: Path) -> None:
+    server.set(reply=lambda prompt, body, attempt: "word " * 600)
+    comparison = await run(server, tmp_path, "plain", budget=Budget(tokens=7000), concurrency=1)
+    assert {(r.answer or "").count("word") for r in comparison.records()} == {600}
+    assert comparison.outcome is not None
+    assert comparison.outcome.stopped_by == "budget"
+
+
+async def test_other_data_other_parameters_and_fewer_items_are_refused(server: LoopbackServer, tmp_path: Path) -> None:
+    class Differences(Sums):
+        def items(self) -> Iterable[Item]:
+            for item in super().items():
+                yield Item(id=item.id, messages=({"role": "user", "content": "?"},), targets=item.targets)
+
+    await run(server, tmp_path, "plain, heart:1", limit=5, common={"verifier": "oracle"})
+    before = server.stats.requests
+    for change, says in (
+        ({"tasks": [Differences()]}, "other data of the task sums"),
+        ({"common": {"verifier": "judge"}}, r"the arm heart:1\[verifier=oracle\], not heart:1\[verifier=judge\]"),
+        ({"limit": 3}, "5 items of the task sums, more than 3"),
+    ):
+        given: dict[str, Any] = {"limit": 5, "common": {"verifier": "oracle"}, **change}
+        with pytest.raises(ParameterError, match=says):
+            await run(server, tmp_path, "plain, heart:1", **given)
+    assert server.stats.requests == before
+
+
+async def test_a_journal_that_cannot_be_written_ends_the_run(
+    server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from emoagents.evaluation.journal import CallJournal
+
+    def full(self: CallJournal, pairs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(CallJournal, "set", full)
+    with pytest.raises(DataError, match="the journal of replies: can't write to it"):
+        await run(server, tmp_path, "plain", tasks=[Sums(100)])
+    assert server.stats.requests <= 16
+
+
 @pytest.mark.parametrize(
     ("change", "error", "says"),
     [
@@ -491,7 +558,7 @@ async def test_processes_find_the_same_as_one_process(sums_file: Path, tmp_path:
         spent = server.stats.choices
         fleet: list[Processes] = []
 
-        def workers(_: object) -> Processes:
+        def workers() -> Processes:
             fleet.append(Processes(setup, 2))
             return fleet[-1]
 
@@ -519,7 +586,7 @@ async def test_a_killed_process_is_replaced_and_nothing_is_lost(sums_file: Path,
                 worker._process.kill()
 
         done = await compare(
-            tasks, made, context(server), tmp_path / "many", plan=plan, workers=lambda _: fleet, on_record=on_record
+            tasks, made, context(server), tmp_path / "many", plan=plan, workers=lambda: fleet, on_record=on_record
         )
         assert fleet.replaced == 1
         assert Counter(r.key for r in done.records()) == Counter(
@@ -534,7 +601,7 @@ async def test_a_mistake_is_told_by_a_worker_as_by_the_process_itself(sums_file:
     with LoopbackServer(rates={"401": 1.0}) as server:
         setup, made, tasks = setup_for(server, sums_file, tmp_path / "many", "plain")
         with pytest.raises(UsageError, match="refused"):
-            await compare(tasks, made, context(server), tmp_path / "many", workers=lambda _: Processes(setup, 2))
+            await compare(tasks, made, context(server), tmp_path / "many", workers=lambda: Processes(setup, 2))
 
 
 Workers = Callable[[object], Any]

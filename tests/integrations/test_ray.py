@@ -56,7 +56,7 @@ async def test_two_actors_find_the_same_as_one_process_though_one_is_killed(sums
         account = context(server, seed=0)
         plan = make_plan(tasks, made, account)
         many = await compare(
-            tasks, made, account, tmp_path / "ray", plan=plan, workers=lambda _: fleet, on_record=on_record
+            tasks, made, account, tmp_path / "ray", plan=plan, workers=lambda: fleet, on_record=on_record
         )
         assert fleet.replaced == 1
         assert numbers(many) == numbers(one)
@@ -70,7 +70,7 @@ async def test_two_actors_find_the_same_as_one_process_though_one_is_killed(sums
             account,
             tmp_path / "ray",
             plan=plan,
-            workers=lambda _: RayWorkers(setup, 2),
+            workers=lambda: RayWorkers(setup, 2),
             on_record=again.append,
         )
         assert (again, server.stats.requests) == ([], before)
