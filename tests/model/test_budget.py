@@ -138,8 +138,9 @@ async def test_a_call_waits_for_what_others_hold_and_may_not_need() -> None:
     till = Till(lengths=[5], pauses=[3])
     context = Context(model=till, budget=Budget(tokens=1100))
     done = await ask_all(context, [f"hello {i}" for i in range(20)], max_tokens=1000)
-    assert [s.errors for s in done] == [[]] * 14 + [s.errors for s in done[14:]]  # 14 * 7 + 1002 > 1100
-    assert all(isinstance(s.errors[0], BudgetExceeded) for s in done[15:])
+    errors = [error for samples in done for error in samples.errors]
+    assert 20 - len(errors) in (14, 15)  # 14 * 7 + 1002 is 1100; who comes first is for the machine's load to say
+    assert all(isinstance(error, BudgetExceeded) for error in errors)
     assert context.door.ledger.total.completion_tokens <= 1100
 
 
