@@ -54,19 +54,21 @@ def run_comparison(options: CompareOptions) -> int:
     tasks = _unique([task for recipe in recipes for task in recipe.load()])
     bench = _Bench(options, recipes, tasks, _context(options))
     arms = _arms(options, [*split_arms(options.strategies or ""), *options.arms])
-    folder = bench.folder(arms)
+    plan = bench.plan(arms)
+    folder = _folder(options, plan)
     tally = Tally(folder)
-    tally.headline(bench.plan(arms), arms)
+    tally.headline(plan, arms)
     if options.dry_run:
         return 0
     if loading.needs_fetching(bench.context.door.name):
         loading.fetch()
-    comparison = bench.compared(arms, folder, tally)
+    comparison = bench.compared(arms, plan, folder, tally)
     if options.equal_tokens and _whole(comparison, tally) and (more := _matched(bench, comparison)):
         tally.matched(more)
         known = {made.arm.label for made in arms}
         specs = [made.arm.label for made in arms] + [spec for spec in dict.fromkeys(more.values()) if spec not in known]
-        comparison = bench.compared(_arms(options, specs), folder, tally)
+        arms = _arms(options, specs)
+        comparison = bench.compared(arms, bench.plan(arms), folder, tally)
     return _told(comparison, tally, as_json=options.json)
 
 
@@ -183,6 +185,13 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
+def _folder(options: CompareOptions, plan: Plan) -> Path:
+    """Return where the comparison is kept; the same command finds it again."""
+    from emoagents.evaluation.comparison import fingerprint
+
+    return options.out or Path("comparisons") / f"{_slug(plan)}-{fingerprint(plan)}"
+
+
 def _slug(plan: Plan) -> str:
     suites = dict.fromkeys(task.name.partition("/")[0] for task in plan.tasks)
     return re.sub(r"[^\w.-]+", "-", f"{'+'.join(suites)}-{plan.model}")[:80].strip("-")
@@ -217,19 +226,10 @@ class _Bench:
             command=_command(),
         )
 
-    def folder(self, arms: list[MadeArm]) -> Path:
-        """Return where the comparison is kept; the same command finds it again."""
-        from emoagents.evaluation.comparison import fingerprint
-
-        plan = self.plan(arms)
-        return self.options.out or Path("comparisons") / f"{_slug(plan)}-{fingerprint(plan)}"
-
-    def compared(self, arms: list[MadeArm], folder: Path, tally: Tally) -> Comparison:
+    def compared(self, arms: list[MadeArm], plan: Plan, folder: Path, tally: Tally) -> Comparison:
         """Make the attempts that are missing."""
         from emoagents.evaluation.comparison import compare
 
-        plan = self.plan(arms)
-        attempts = sum(task.items for task in plan.tasks) * len(plan.arms) * plan.replicas
         with tally:
             return asyncio.run(
                 compare(
@@ -239,7 +239,7 @@ class _Bench:
                     folder,
                     plan=plan,
                     judge=self.judge(),
-                    workers=self.workers(arms, folder, attempts),
+                    workers=self.workers(arms, folder, plan.attempts),
                     on_begin=tally.begin,
                     on_record=tally.add,
                 )

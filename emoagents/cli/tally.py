@@ -49,8 +49,7 @@ class Tally:
         counts = [f"{len(plan.arms)} arms", f"{items} items"]
         counts += [f"{len(plan.tasks)} tasks"] if len(plan.tasks) > 1 else []
         counts += [f"{plan.replicas} repetitions"] if plan.replicas > 1 else []
-        attempts = items * len(plan.arms) * plan.replicas
-        _say(f"{one_line(plan.model)}: {', '.join(counts)}: {attempts:,} attempts")
+        _say(f"{one_line(plan.model)}: {', '.join(counts)}: {plan.attempts:,} attempts")
         for calls, labels in _by_calls(arms).items():
             _say(f"  {calls} an attempt: {', '.join(labels)}")
         _say(f"kept in {self._folder}")

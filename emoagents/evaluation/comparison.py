@@ -22,7 +22,7 @@ from emoagents.evaluation.store import PLAN, RecordFile, read_plan, read_records
 from emoagents.evaluation.task import Task
 from emoagents.evaluation.work import InProcess, Outcome, Workers, do_work, units_of
 
-__all__ = ["Comparison", "compare", "make_plan", "open_comparison"]
+__all__ = ["Comparison", "compare", "fingerprint", "make_plan", "open_comparison"]
 
 OnRecord = Callable[[Record], None]
 
@@ -117,7 +117,7 @@ def make_plan(
     if replicas > MOST_REPLICAS:
         raise ParameterError(f"replicas must be at most {MOST_REPLICAS}, not {replicas}")
     return Plan(
-        tasks=tuple(_info(task, limit, seed) for task in tasks),
+        tasks=tuple(_info(task, limit) for task in tasks),
         arms=tuple(made.arm for made in arms),
         baseline=chosen,
         model=context.door.name,
@@ -130,7 +130,7 @@ def make_plan(
     )
 
 
-def _info(task: Task, limit: int | None, seed: int) -> TaskInfo:
+def _info(task: Task, limit: int | None) -> TaskInfo:
     digest, count = hashlib.sha256(), 0
     for item in task.items():
         asked = json.dumps([item.id, item.messages, item.targets, item.data], default=str)
@@ -197,16 +197,16 @@ async def compare(
     with RecordFile(folder) as file:
         _check_same(folder, plan)
         write_plan(folder, plan)
-        made = _made(folder)
+        done = _finished(folder)
         if on_begin is not None:
-            on_begin(sum(1 for _ in _units(plan, tasks)), sum(1 for unit in _units(plan, tasks) if made.has(unit)))
+            on_begin(plan.attempts, sum(_mark(unit.key) in done for unit in _units(plan, tasks)))
 
         def keep(record: Record) -> None:
             file.append(record)
             if on_record is not None:
                 on_record(record)
 
-        left = (unit for unit in _units(plan, tasks) if not made.has(unit))
+        left = (unit for unit in _units(plan, tasks) if _mark(unit.key) not in done)
         with closing(CallJournal(folder)) as journal:
             at_work = workers() if workers else _here(tasks, arms, context, judge, journal)
             async with at_work:
@@ -261,23 +261,12 @@ def _other(folder: Path, what: str) -> ParameterError:
     return ParameterError(f"{folder} holds a comparison with {what}: choose another folder with --out")
 
 
-@dataclass(slots=True)
-class _Made:
-    """Marks of the attempts that earlier runs in a folder finished."""
-
-    done: set[int]
-
-    def has(self, unit: Unit) -> bool:
-        """Return whether an attempt is finished."""
-        return _mark(unit.key) in self.done
-
-
-def _made(folder: Path) -> _Made:
-    made = _Made(set())
+def _finished(folder: Path) -> set[int]:
+    """Return the marks of the attempts that earlier runs in a folder finished."""
+    done: set[int] = set()
     for record in read_records(folder):
-        mark = _mark(record.key)
-        (made.done.discard if record.status == "failed" else made.done.add)(mark)
-    return made
+        (done.discard if record.status == "failed" else done.add)(_mark(record.key))
+    return done
 
 
 def _mark(key: tuple[str, str, str, int]) -> int:

@@ -75,6 +75,11 @@ class Plan(BaseModel):
     emoagents: str = ""
     """The library's version."""
 
+    @property
+    def attempts(self) -> int:
+        """Return how many attempts there are to make."""
+        return sum(task.items for task in self.tasks) * len(self.arms) * self.replicas
+
     def baseline_of(self, arm: str) -> str:
         """Return the label of the arm that this one is compared with."""
         return self.baselines.get(arm, self.baseline)
