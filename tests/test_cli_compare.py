@@ -107,6 +107,13 @@ def test_equal_tokens_are_not_guessed_from_a_part(compare: Callable[..., Done]) 
     assert "self_consistency" not in done.err
 
 
+def test_failures_say_why(compare: Callable[..., Done], server: LoopbackServer) -> None:
+    server.set(rates={"ctx": 1.0})
+    done = compare("plain", "--limit", "2")
+    assert done.status == 1
+    assert re.search(r"^2 attempts failed, the last because: .*context", done.err, re.M)
+
+
 def test_a_dry_run_asks_nothing_and_writes_nothing(
     compare: Callable[..., Done], server: LoopbackServer, tmp_path: Path
 ) -> None:

@@ -32,6 +32,7 @@ class Tally:
         self._task: Any = None
         self._failed = self._bought = self._tokens = 0
         self._usd: float | None = 0.0
+        self._reason = ""
 
     def __enter__(self) -> Tally:
         if is_terminal(sys.stderr):
@@ -46,10 +47,10 @@ class Tally:
     def headline(self, plan: Plan, arms: Sequence[MadeArm]) -> None:
         """Say what is going to be done, and what it may take."""
         items = sum(task.items for task in plan.tasks)
-        counts = [f"{len(plan.arms)} arms", f"{items} items"]
+        counts = [_count(len(plan.arms), "arm"), _count(items, "item")]
         counts += [f"{len(plan.tasks)} tasks"] if len(plan.tasks) > 1 else []
         counts += [f"{plan.replicas} repetitions"] if plan.replicas > 1 else []
-        _say(f"{one_line(plan.model)}: {', '.join(counts)}: {plan.attempts:,} attempts")
+        _say(f"{one_line(plan.model)}: {', '.join(counts)}: {_count(plan.attempts, 'attempt')}")
         for calls, labels in _by_calls(arms).items():
             _say(f"  {calls} an attempt: {', '.join(labels)}")
         _say(f"kept in {self._folder}")
@@ -64,7 +65,9 @@ class Tally:
     def add(self, record: Record) -> None:
         """Take one attempt in."""
         spent = record.spent
-        self._failed += record.status == "failed"
+        if record.status == "failed":
+            self._failed += 1
+            self._reason = record.error or ""
         self._bought += spent.bought
         self._tokens += spent.paid_tokens
         self._usd = None if self._usd is None or spent.paid_usd is None else self._usd + spent.paid_usd
@@ -86,7 +89,8 @@ class Tally:
         if outcome.stopped_by == "budget":
             _say("the budget ended first: run the same command with a larger one to go on")
         elif outcome.failed:
-            _say(f"{outcome.failed:,} attempts failed: run the same command again to try them anew")
+            _say(f"{_count(outcome.failed, 'attempt')} failed, the last because: {one_line(self._reason)}")
+            _say("run the same command again to try them anew")
         elif findings.missing:
             _say(f"{findings.missing:,} attempts are missing: run the same command again to go on")
         _say(f"report: {comparison.folder / 'report.html'}")
@@ -104,6 +108,10 @@ def _by_calls(arms: Sequence[MadeArm]) -> dict[str, list[str]]:
         calls = f"{number} call{'' if number == '1' else 's'}"
         found.setdefault(calls, []).append(one_line(made.arm.label))
     return found
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _say(text: str) -> None:
