@@ -5,41 +5,22 @@ A command only collects its options and returns the work. `entry` begins it, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
-from emoagents.cli.options import CompareOptions, Options
-from emoagents.errors import UnknownNameError
+from emoagents.cli.command import Debug, Model, Work, commands
+from emoagents.cli.options import ChatOptions, CompareOptions, Options
+from emoagents.cli.support_commands import data_commands, support_commands
 
 __all__ = ["DEFAULT_STRATEGY", "app"]
 
 DEFAULT_STRATEGY = "emotion_prompt | gsa"
 
-Work: TypeAlias = Callable[[], int]
-
-
-class _Commands(TyperGroup):
-    """Commands that say what was probably meant."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            raise UnknownNameError("command", args[0], self.commands)
-        return super().resolve_command(ctx, args)
-
-
-app = typer.Typer(
-    cls=_Commands,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-
-Debug = Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error (or EMOAGENTS_DEBUG=1).")]
+app = commands()
+app.add_typer(data_commands, name="data")
+app.add_typer(support_commands, name="support")
 
 
 def _show_version(wanted: bool) -> None:
@@ -150,6 +131,67 @@ def run(
         from emoagents.cli.run import run_strategy
 
         return run_strategy(options)
+
+    return work
+
+
+@app.command()
+def chat(
+    strategy: Annotated[
+        str, typer.Option("--strategy", "-s", metavar="SPEC", help="What answers, as in `emoagents run`.")
+    ] = "support",
+    model: Model = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", metavar="K=V", help="A parameter of the strategy. Repeatable.")
+    ] = None,
+    thread: Annotated[
+        str | None, typer.Option(metavar="ID", help="Go on with this conversation, or begin one of that name.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where conversations are kept.  [default: your state folder]")
+    ] = None,
+    background: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What is known of the person before the first word.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="LIMITS", help="For each reply, as calls=20,tokens=5000,usd=0.5.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="Randomness of the model's words.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="N", help="Length of each answer of the model, at most.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="The same seed brings the same replies.")] = None,
+    api_base: Annotated[str | None, typer.Option(metavar="URL", help="Address of an OpenAI-compatible server.")] = None,
+    debug: Debug = False,
+) -> Work:
+    """Talk with a strategy; the conversation is kept, and can be gone on with.
+
+    Not a medical device. In a crisis call your local emergency number.
+
+    \b
+    /why   how the last reply was made      /undo  take back your last message
+    /save FILE   write the conversation     /help  all of these
+    """
+    options = ChatOptions(
+        strategy=strategy,
+        model=model,
+        params=param or [],
+        thread=thread,
+        store=store,
+        background=background,
+        budget=budget,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        seed=seed,
+        api_base=api_base,
+    )
+
+    def work() -> int:
+        from emoagents.cli.chat import chat
+
+        return chat(options)
 
     return work
 

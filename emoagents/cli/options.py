@@ -1,11 +1,11 @@
-"""The options of `emoagents run`."""
+"""The options of the larger commands."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["CompareOptions", "Options"]
+__all__ = ["ChatOptions", "CompareOptions", "Options"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,23 @@ class Options:
     timeout: float | None = None
     json: bool = False
     verbose: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatOptions:
+    """What was written behind `emoagents chat`."""
+
+    strategy: str
+    model: str | None = None
+    params: list[str] = field(default_factory=list)
+    thread: str | None = None
+    store: Path | None = None
+    background: str | None = None
+    budget: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    api_base: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

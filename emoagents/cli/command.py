@@ -1,0 +1,45 @@
+"""What all commands have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias
+
+import typer
+from typer.core import TyperGroup
+
+from emoagents.errors import UnknownNameError
+
+__all__ = ["Commands", "Debug", "Json", "Model", "Work", "commands"]
+
+Work: TypeAlias = Callable[[], int]
+"""What a command does, once its options are read; returns the exit status."""
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error (or EMOAGENTS_DEBUG=1).")]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="MODEL", help="[default: $EMOAGENTS_MODEL, else embedded/smollm2]"),
+]
+
+
+class Commands(TyperGroup):
+    """Commands that say what was probably meant."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            raise UnknownNameError("command", args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
+
+def commands() -> typer.Typer:
+    """Return an empty set of commands."""
+    return typer.Typer(
+        cls=Commands,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
