@@ -1,7 +1,7 @@
 """A JSON array of dialogues, one after the other: one dialogue and one block of the file are in memory.
 
-Lines are not counted on the way, which would cost a third of the time. A file with a mistake is read a second time, up
-to the mistake and line by line.
+Giving the parser one line at a time would tell the line of everything, and takes a third longer. So a file with a
+mistake is read a second time, line by line and up to the mistake.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from emoagents.support.load.lines import NOT_UTF8, named, skip_blank
 
 __all__ = ["from_array"]
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 13
+
+_DEEPEST = 1000
+"""Brackets that may be open at the end of a block. The parser names each value by all that is around it, so that deep
+nesting takes the square of its depth in memory: 100 kB of brackets would take the whole machine."""
 
 _VALUES = frozenset({"start_map", "start_array", "string", "number", "integer", "double", "boolean", "null"})
 
@@ -30,21 +34,36 @@ class _Feed:
 
     Attributes:
         line: number of the line at which the last block ends; by lines, of the line given last.
+        deep: brackets opened less brackets closed, those in texts too: a guess, which each whole element sets right.
     """
 
     def __init__(self, file: BufferedReader, skipped: int, *, by_line: bool = False) -> None:
         self._file, self._by_line = file, by_line
         self._ended = skipped
-        self.line = skipped + 1
+        self.line, self.deep = skipped + 1, 0
 
     def read(self, size: int = _BLOCK) -> bytes:
-        block = self._file.readline(size) if self._by_line else self._file.read(size)
-        if not self._by_line:
-            self._ended += block.count(b"\n")
+        """Return the next block.
+
+        Raises:
+            Wrong: there are brackets within brackets without end.
+        """
+        return self._next_line(size) if self._by_line else self._next_block(size)
+
+    def _next_line(self, size: int) -> bytes:
+        line = self._file.readline(size)
+        if line:
             self.line = self._ended + 1
-        elif block:
-            self.line = self._ended + 1
-            self._ended += block.endswith(b"\n")
+            self._ended += line.endswith(b"\n")
+        return line
+
+    def _next_block(self, size: int) -> bytes:
+        block = self._file.read(size)
+        self._ended += block.count(b"\n")
+        self.line = self._ended + 1
+        self.deep += block.count(b"[") + block.count(b"{") - block.count(b"]") - block.count(b"}")
+        if self.deep > _DEEPEST:
+            raise Wrong(f"more than {_DEEPEST} brackets are open; this is not read")
         return block
 
 
@@ -58,6 +77,9 @@ def from_array(file: BufferedReader, path: Path, skipped: int) -> Iterator[Dialo
     try:
         for count, value in enumerate(ijson.items(feed, "item", buf_size=_BLOCK, use_float=True)):
             yield _dialogue(value, count, path, feed)
+            feed.deep = 0
+    except Wrong as wrong:
+        raise DataError(str(path), feed.line, wrong.reason) from None
     except (ijson.JSONError, UnicodeDecodeError) as error:
         raise DataError(str(path), _line_of_end(path, feed), _said(error)) from None
 

@@ -62,7 +62,7 @@ def _parsed(text: object) -> Mapping[str, Any]:
     try:
         return _object(json.loads(_text(text)))
     except json.JSONDecodeError as error:
-        raise Wrong(f"not JSON: {error.msg} at character {error.pos}") from None
+        raise Wrong(f"not JSON: {error.msg} (character {error.pos})") from None
     except (ValueError, RecursionError):  # an endless number, or brackets within brackets
         raise Wrong("not JSON that can be read") from None
 

@@ -35,7 +35,7 @@ def _parsed(path: Path, number: int, line: str) -> Any:
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:
-        place = f"{error.msg} at column {error.colno}; each line holds one whole object, as {{...}}"
+        place = f"{error.msg} (column {error.colno}); each line holds one whole object, as {{...}}"
         raise DataError(str(path), number, f"not JSON: {place}") from None
     except (ValueError, RecursionError):  # an endless number, or brackets within brackets
         raise DataError(str(path), number, "not JSON that can be read") from None
