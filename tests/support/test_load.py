@@ -316,6 +316,11 @@ def test_brackets_without_end_do_not_fill_the_memory(write: Write) -> None:
     assert "brackets are open" in error_of(write('[{"dialog":' + "[" * 1_000_000)).reason
 
 
+def test_brackets_in_texts_do_not_add_up(write: Write) -> None:
+    path = write(json.dumps([one(situation="[{[" * 9) for _ in range(2000)]))
+    assert sum(1 for _ in read_dialogues(path)) == 2000
+
+
 def test_what_is_no_file(tmp_path: Path) -> None:
     assert error_of(tmp_path).reason == "this is a folder, not a file"
     assert error_of(tmp_path / "nowhere").reason == "there is no such file"
