@@ -107,5 +107,7 @@ def _line_editor() -> Any:
     with contextlib.suppress(ImportError):
         import readline
 
+        if "libedit" not in (readline.__doc__ or ""):
+            readline.parse_and_bind("set enable-bracketed-paste on")  # pasted lines are one message
         return readline
     return None

@@ -99,10 +99,12 @@ class ReplyScreen:
             self._apart(reply.text)
         elif self._flow is None:
             print_answer(reply.text)
-        elif self._streamed.strip() != reply.text.strip():
+        elif self._streamed.split() != reply.text.split():
             self._instead(reply.text)
         if label := label_of(reply):
             self._screen.notice(label)
+        if self._flow is not None:
+            sys.stdout.write("\n")
 
     def stop(self) -> None:
         """Leave the screen at the beginning of a line, with no sign of waiting."""
@@ -145,7 +147,6 @@ class ReplyScreen:
         flow = Flow(sys.stdout, quiet_console(sys.stdout).width, margin=f"  {bar}")
         flow.write(text.strip())
         flow.end()
-        sys.stdout.write("\n")
 
     def _quiet(self) -> None:
         if self._waiting is not None and self._waiting.wanted:

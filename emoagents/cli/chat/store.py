@@ -76,6 +76,8 @@ def prepared(path: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise RunError(f"store {path}: another process has been opening it for {_PATIENCE:.0f} s") from None
+    except FileExistsError:
+        raise ParameterError(f"store {path}: {path.parent} is no folder") from None
     except OSError as error:
         raise ParameterError(f"store {path}: {error.strerror or error}") from None
 

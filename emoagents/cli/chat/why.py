@@ -30,8 +30,14 @@ def why_rows(reply: Reply, strategy: Strategy) -> list[Row]:
 
 def _told(reply: Reply) -> list[Row]:
     if reply.stopped_by == "crisis":
-        return [("crisis", "no strategy was chosen"), *_choice(reply.note)]
+        return [("crisis", f"{_sign(reply.note)}no strategy was chosen")]
     return list(_choice(reply.note)) or _events(reply)
+
+
+def _sign(note: Mapping[str, Any]) -> str:
+    sign = note.get("crisis")
+    category = sign.get("category") if isinstance(sign, Mapping) else None
+    return f"a sign of {_line(category)} was found; " if category else ""
 
 
 def _choice(note: Mapping[str, Any]) -> Iterator[Row]:
