@@ -20,11 +20,12 @@ from emoagents.support.load.lines import NOT_UTF8, named, skip_blank
 
 __all__ = ["from_array"]
 
-_BLOCK = 1 << 13
+_BLOCK = 1 << 12
 
-_DEEPEST = 1000
+_DEEPEST = 5000
 """Brackets that may be open at the end of a block. The parser names each value by all that is around it, so that deep
-nesting takes the square of its depth in memory: 100 kB of brackets would take the whole machine."""
+nesting takes the square of its depth in memory: 100 kB of brackets would take the whole machine. More than a block
+has, so that short elements never come to it, whatever their texts."""
 
 _VALUES = frozenset({"start_map", "start_array", "string", "number", "integer", "double", "boolean", "null"})
 
