@@ -24,6 +24,7 @@ __all__ = [
     "Input",
     "Output",
     "StopReason",
+    "SupportState",
     "Update",
     "question_of",
     "to_prompt",
@@ -87,6 +88,18 @@ class AnswerState(TypedDict, total=False):
     verified: bool | None
     round: int | None
     plan: list[dict[str, Any]] | None
+    assessment: dict[str, Any] | None
+    selection: dict[str, Any] | None
+
+
+class SupportState(TypedDict, total=False):
+    """The state of a graph that uses single steps of `SupportDialogue`."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+    assessment: dict[str, Any] | None
+    selection: dict[str, Any] | None
+    answer: str
+    stopped_by: StopReason | None
 
 
 def to_prompt(messages: Sequence[AnyMessage]) -> list[Message]:

@@ -123,6 +123,8 @@ class Run:
         indices: Sequence[int] = (0,),
         *,
         temperature: float | None = None,
+        max_tokens: int | None = None,
+        top_logprobs: int | None = None,
         response_format: type[BaseModel] | None = None,
         message_id: str | None = None,
     ) -> Samples:
@@ -132,6 +134,8 @@ class Run:
             prompt: messages in OpenAI's format.
             indices: which samples of it.
             temperature: the strategy's own, used where the context has none.
+            max_tokens: the strategy's own, which goes before the context's, for an answer of known length.
+            top_logprobs: ask for the log-probabilities of so many tokens at each place, where the provider has them.
             response_format: what the answer must fit.
             message_id: id of the message that this answer will be, if its tokens may be shown as they come.
 
@@ -145,13 +149,14 @@ class Run:
             messages=list(prompt),
             temperature=c.temperature if c.temperature is not None else temperature,
             top_p=c.top_p,
-            max_tokens=c.max_tokens,
+            max_tokens=max_tokens if max_tokens is not None else c.max_tokens,
             stop=c.stop,
             seed=c.seed,
             response_format=response_format,
             tools=c.tools,
             tool_choice=c.tool_choice,
-            logprobs=c.logprobs,
+            logprobs=c.logprobs or top_logprobs is not None,
+            top_logprobs=top_logprobs,
             extra=c.extra,
         )
         on_token = self._token_sink(message_id, indices[0] - base) if c.stream else None

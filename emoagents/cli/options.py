@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["ChatOptions", "CompareOptions", "Options"]
+__all__ = ["ChatOptions", "CompareOptions", "Options", "SupportOptions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,31 @@ class CompareOptions:
     concurrency: int
     workers: int | None
     engine: str
+    out: Path | None
+    dry_run: bool
+    json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupportOptions:
+    """What was written behind `emoagents support eval`."""
+
+    data: Path
+    methods: list[str]
+    model: str | None
+    sampling: str
+    replies: bool
+    planner: Path | None
+    examples: Path | None
+    params: list[str]
+    api_base: str | None
+    temperature: float
+    max_tokens: int | None
+    limit: int | None
+    seed: int
+    budget: str | None
+    concurrency: int
+    workers: int | None
     out: Path | None
     dry_run: bool
     json: bool

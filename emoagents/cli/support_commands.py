@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from emoagents.cli.command import Debug, Json, Work, commands
+from emoagents.cli.command import Debug, Json, Model, Work, commands
+from emoagents.cli.options import SupportOptions
 
 __all__ = ["data_commands", "support_commands"]
 
@@ -37,6 +38,115 @@ def esconv(
         from emoagents.cli.data import describe_esconv
 
         return describe_esconv(path, as_json=json)
+
+    return work
+
+
+@support_commands.command("eval")
+def evaluate(
+    data: Annotated[Path, typer.Option(metavar="PATH", help="Dialogues with labels, in any of the public shapes.")],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAMES",
+            help="As 'vanilla, calibrated[prior=dialogues]'; repeatable.  [default: vanilla, calibrated, planner]",
+        ),
+    ] = None,
+    model: Model = None,
+    sampling: Annotated[
+        str, typer.Option(metavar="paper | all", help="Instances as the paper draws them, or each labelled turn.")
+    ] = "paper",
+    limit: Annotated[int | None, typer.Option(metavar="N", help="Instances at most, drawn by the seed.")] = None,
+    replies: Annotated[
+        bool, typer.Option("--replies/--choices", help="Let the methods write replies too, and measure those.")
+    ] = False,
+    planner: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A trained planner.  [default: trained on the other half of the dialogues]"),
+    ] = None,
+    examples: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where examples come from.  [default: self-written ones]")
+    ] = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", metavar="K=V", help="For every method that has it. Repeatable.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the samples, and of all that is drawn.")] = 0,
+    temperature: Annotated[float, typer.Option(metavar="NUMBER", help="0.7 is the paper's.")] = 0.7,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="N", help="Length of each answer of the model, at most.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="LIMITS", help="For the whole evaluation, as calls=2000,usd=5.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(metavar="N", help="Requests in flight at most.")] = 32,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes.  [default: by the amount of work]")
+    ] = None,
+    api_base: Annotated[str | None, typer.Option(metavar="URL", help="Address of an OpenAI-compatible server.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where all is kept.  [default: comparisons/...]")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> Work:
+    """Measure ways of choosing the support strategy, on the same instances.
+
+    Q (macro-F1), preference bias B, F1 of each stage, with intervals and paired tests against the first method. The
+    same command goes on where it stopped. Methods: vanilla, direct_refine, self_refine, emotional_cot, commonsense,
+    example_expansion, planner, calibrated.
+
+    \b
+    emoagents support eval --data ESConv.json --method vanilla,calibrated,planner -m openai/gpt-4o-mini --limit 500
+    """
+    options = SupportOptions(
+        data=data,
+        methods=method or [],
+        model=model,
+        sampling=sampling,
+        replies=replies,
+        planner=planner,
+        examples=examples,
+        params=param or [],
+        api_base=api_base,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        limit=limit,
+        seed=seed,
+        budget=budget,
+        concurrency=concurrency,
+        workers=workers,
+        out=out,
+        dry_run=dry_run,
+        json=json,
+    )
+
+    def work() -> int:
+        from emoagents.cli.support import evaluate_support
+
+        return evaluate_support(options)
+
+    return work
+
+
+@support_commands.command()
+def prior(
+    model: Model = None,
+    examples: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Dialogues to measure it on.  [default: self-written ones]")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where it goes.")] = Path("prior.json"),
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the dialogues that are drawn.")] = 0,
+    api_base: Annotated[str | None, typer.Option(metavar="URL", help="Address of an OpenAI-compatible server.")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> Work:
+    """Measure a model's own preference among the strategies, once, for `--param prior=FILE`."""
+
+    def work() -> int:
+        from emoagents.cli.prior import measure_prior
+
+        return measure_prior(model, examples, out, seed=seed, api_base=api_base, as_json=json)
 
     return work
 

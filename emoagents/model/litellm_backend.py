@@ -76,6 +76,7 @@ class LitellmBackend:
     """
 
     native_schema: bool
+    logprobs: bool
     max_n: int
     context_window: int | None
     _priced: bool
@@ -183,6 +184,7 @@ class LitellmBackend:
         self._params = frozenset(self._litellm.get_supported_openai_params(**about) or ())
         self.max_n = _MOST_CHOICES if "n" in self._params else 1
         self.native_schema = bool(self._litellm.supports_response_schema(**about))
+        self.logprobs = "top_logprobs" in self._params
         self.context_window = self._info().get("max_input_tokens")
         self._priced = self._has_price()
 

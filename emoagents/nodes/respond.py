@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from langchain_core.messages import AIMessage, convert_to_messages
 
@@ -38,8 +39,13 @@ def conclude(
     stopped_by: StopReason,
     verified: bool | None = None,
     message_id: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Update:
-    """Return the update that ends a strategy: the answer, and one assistant message more."""
+    """Return the update that ends a strategy: the answer, and one assistant message more.
+
+    Args:
+        metadata: what else the message's `response_metadata` shall hold; plain JSON data.
+    """
     completion = answer if isinstance(answer, Completion) else Completion(text=answer)
     message = _message(completion)
     message.id = message_id or new_message_id()
@@ -48,6 +54,7 @@ def conclude(
         "finish_reason": completion.finish_reason,
         "stopped_by": stopped_by,
         "verified": verified,
+        **(metadata or {}),
     }
     run.emit("answer", text=completion.text, stopped_by=stopped_by, verified=verified)
     return {"answer": completion.text, "messages": [message], "stopped_by": stopped_by, "verified": verified}

@@ -104,4 +104,4 @@ class Instance(BaseModel):
         """
         from emoagents.support.conversation import as_messages
 
-        return as_messages(self.background, self.context)
+        return as_messages(self.background, self.context, self.dialogue)

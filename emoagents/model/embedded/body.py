@@ -17,6 +17,9 @@ SYSTEM_PROMPT = "You are a helpful assistant."
 
 DEFAULT_MAX_TOKENS = 512
 
+_LONGEST_TEXT = 400
+"""Characters of a text inside of JSON."""
+
 _SEEDS = 2**32 - 1 - SLOTS
 """The engine keeps 32 bits of a seed and takes the highest for "none"; choice i gets the seed plus i."""
 
@@ -56,5 +59,19 @@ def with_system_prompt(messages: Sequence[Message]) -> list[Message]:
 def _schema(model: type[BaseModel] | None) -> dict[str, Any] | None:
     if model is None:
         return None
-    schema = {"name": model.__name__, "strict": True, "schema": model.model_json_schema()}
+    schema = {"name": model.__name__, "strict": True, "schema": _bounded(model.model_json_schema())}
     return {"type": "json_schema", "json_schema": schema}
+
+
+def _bounded(part: Any) -> Any:
+    """Return a schema whose free texts have an end: a model this small may not find it before its tokens run out."""
+    if isinstance(part, list):
+        return [_bounded(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    inside = {
+        key: value if key in ("enum", "const", "default", "examples") else _bounded(value)
+        for key, value in part.items()
+    }
+    free = part.get("type") == "string" and not part.keys() & {"enum", "const", "format", "pattern", "maxLength"}
+    return {**inside, "maxLength": max(_LONGEST_TEXT, part.get("minLength", 0))} if free else inside

@@ -1,0 +1,122 @@
+"""`emoagents support eval`: a comparison of ways to choose the support strategy."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emoagents.cli.compare import run_comparison
+from emoagents.cli.options import CompareOptions, SupportOptions
+from emoagents.errors import ParameterError
+from emoagents.evaluation.arms import split_arms
+
+if TYPE_CHECKING:
+    from emoagents.support.dialogue import Instance
+
+__all__ = ["evaluate_support"]
+
+_DEFAULT = "vanilla, calibrated, planner"
+
+_FIXED = {"guard": "off", "assess": "false"}
+"""No person reads these replies, and the paper's methods have no assessment; --param overrides both."""
+
+
+def evaluate_support(options: SupportOptions) -> int:
+    """Compare the methods; return the exit status of the comparison.
+
+    Raises:
+        UsageError: the caller's mistake. RunError: the model never answers.
+    """
+    methods = split_arms(",".join(options.methods) or _DEFAULT)
+    instances = _instances(options)
+    params = {**_FIXED, "reply": str(options.replies).lower()}
+    if options.examples is not None:
+        params["examples"] = str(options.examples)
+    if any(_is_planner(method) for method in methods):
+        params["planner"] = str(options.planner or _cross_fitted(instances, options))
+    given = [pair.partition("=")[0].strip() for pair in options.params]
+    chosen = [f"{name}={value}" for name, value in params.items() if name not in given]
+    if "guard=off" in chosen:
+        _tell_of_guard(instances)
+    return run_comparison(_comparison(options, methods, [*chosen, *options.params]))
+
+
+def _instances(options: SupportOptions) -> list[Instance]:
+    from emoagents.support.instances import make_instances
+    from emoagents.support.load import read_dialogues
+
+    if options.sampling not in ("paper", "all"):
+        raise ParameterError(f"--sampling is paper or all, not {options.sampling!r}")
+    sampling = "paper" if options.sampling == "paper" else "all"
+    return make_instances(read_dialogues(options.data), sampling=sampling, seed=options.seed)  # type: ignore[arg-type]
+
+
+def _is_planner(method: str) -> bool:
+    name, _, given = method.partition("[")
+    return name.strip() == "planner" and "planner=" not in given
+
+
+def _cross_fitted(instances: Sequence[Instance], options: SupportOptions) -> Path:
+    """Return the folder of planners, each trained on the other half of the dialogues; train them where it is new."""
+    from emoagents.support.planner import CrossFitted, cross_fit
+
+    folder = Path("comparisons") / f"planner-{_digest(instances, options.seed)}"
+    if not (folder / CrossFitted.FILE).exists():
+        _say(f"training a planner on each half of the dialogues, for the other: {folder}")
+        cross_fit(instances, seed=options.seed).save(folder)
+    return folder
+
+
+def _digest(instances: Sequence[Instance], seed: int) -> str:
+    whole = hashlib.sha256(str(seed).encode())
+    for instance in instances:
+        whole.update(instance.model_dump_json().encode())
+    return whole.hexdigest()[:8]
+
+
+def _tell_of_guard(instances: Sequence[Instance]) -> None:
+    from emoagents.support.crisis import CrisisGuard
+
+    guard = CrisisGuard()
+    said = ([t.text for t in one.context if t.role == "seeker"] for one in instances)
+    stopped = sum(guard.look(texts) is not None for texts in said)
+    _say(f"the crisis guard is off, since no person reads these replies; it would stop {stopped} of {len(instances)}")
+
+
+def _comparison(options: SupportOptions, methods: Sequence[str], params: list[str]) -> CompareOptions:
+    return CompareOptions(
+        tasks=["esconv"],
+        data=options.data,
+        shots=0,
+        columns=[],
+        task_options=[f"sampling={options.sampling}"],
+        strategies=None,
+        arms=[f"support:{method}" for method in methods],
+        baseline=None,
+        params=params,
+        twins=False,
+        equal_tokens=False,
+        model=options.model,
+        judge=None,
+        api_base=options.api_base,
+        temperature=options.temperature,
+        max_tokens=options.max_tokens,
+        stop=[],
+        limit=options.limit,
+        replicas=1,
+        seed=options.seed,
+        budget=options.budget,
+        concurrency=options.concurrency,
+        workers=options.workers,
+        engine="local",
+        out=options.out,
+        dry_run=options.dry_run,
+        json=options.json,
+    )
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,27 @@
+"""Assess: the seeker's strongest emotion, its intensity, the problem, and the stage of the conversation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emoagents.nodes.support.desk import Desk
+from emoagents.nodes.support.schemas import Assessment
+from emoagents.step import Run
+
+__all__ = ["assess"]
+
+
+async def assess(desk: Desk, run: Run) -> dict[str, Any] | None:
+    """Return the assessment as plain data; None where the model's output does not parse, which the trace says.
+
+    Raises:
+        RunError: the model did not answer. UsageError: the caller's mistake.
+    """
+    prompt = desk.prompt(desk.card.render("assess"))
+    reply = await run.ask_one(prompt, temperature=0.0, response_format=Assessment)
+    if not isinstance(reply.parsed, Assessment):
+        run.emit("unparsed", what="assessment", reason=reply.parse_error)
+        return None
+    found = reply.parsed.model_dump()
+    run.emit("assessment", **found)
+    return found

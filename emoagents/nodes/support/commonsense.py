@@ -1,0 +1,58 @@
+"""Commonsense about the seeker's last utterance: a provider of ATOMIC's relations, the context's model by default."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+from pydantic import ValidationError
+
+from emoagents.errors import ParameterError
+from emoagents.nodes.support.desk import Desk
+from emoagents.nodes.support.schemas import Commonsense
+from emoagents.step import Run
+
+__all__ = ["CommonsenseProvider", "knowledge"]
+
+CommonsenseProvider: TypeAlias = Callable[[str], Mapping[str, str] | Awaitable[Mapping[str, str]]]
+"""From an utterance to a text for each of xReact, xIntent, xNeed, xEffect and xWant."""
+
+
+async def knowledge(desk: Desk, run: Run, provider: CommonsenseProvider | None) -> str:
+    """Return the knowledge as text for a prompt; "" where the model's output does not parse, which the trace says.
+
+    Raises:
+        RunError: the model did not answer. ParameterError: the provider gave something else.
+    """
+    found = await _asked(desk, run) if provider is None else await _provided(desk, provider)
+    if found is None:
+        return ""
+    said = {name: _phrase(text) for name, text in found.model_dump().items()}
+    run.emit("commonsense", **said)
+    return desk.card.render("knowledge", **said)
+
+
+async def _asked(desk: Desk, run: Run) -> Commonsense | None:
+    text = desk.card.render("commonsense", utterance=desk.last_utterance)
+    reply = await run.ask_one([{"role": "user", "content": text}], response_format=Commonsense)
+    if isinstance(reply.parsed, Commonsense):
+        return reply.parsed
+    run.emit("unparsed", what="commonsense", reason=reply.parse_error)
+    return None
+
+
+async def _provided(desk: Desk, provider: CommonsenseProvider) -> Commonsense:
+    found: Any = provider(desk.last_utterance)
+    if inspect.isawaitable(found):
+        found = await found
+    try:
+        return Commonsense.model_validate(found)
+    except ValidationError:
+        names = ", ".join(Commonsense.model_fields)
+        raise ParameterError(f"the commonsense provider must give a text for each of {names}") from None
+
+
+def _phrase(text: str) -> str:
+    """Return a text as part of a sentence."""
+    return " ".join(text.split()).rstrip(".") or "nothing that is known"
