@@ -176,7 +176,7 @@ def _response(turns: Sequence[Turn], begin: int, end: int) -> int | None:
 
 def _capped(instances: Sequence[Instance], random: Random, others: float) -> list[Instance]:
     mine = [number for number, instance in enumerate(instances) if instance.label == "Others"]
-    share = Fraction(str(others))  # 0.05 itself is a little more than a twentieth
+    share = Fraction(str(others))  # in binary, a share of 0.6 beside 2 leaves room for 2.9999
     rest = len(instances) - len(mine)
     room = len(mine) if share == 1 else min(len(mine), int(rest * share / (1 - share)))
     dropped = set(random.sample(mine, len(mine) - room))

@@ -93,6 +93,12 @@ def test_unlabelled_turns_and_equal_counts(tmp_path: Path) -> None:
     assert sum(found.stages.values()) == 0
 
 
+def test_a_turn_without_a_stage_counts(tmp_path: Path) -> None:
+    path = tmp_path / "windows.tsv"
+    path.write_text("1.0 1 0 [Other] Hello\n1.0 1 0 [Information] It rains")
+    assert describe(read_dialogues(path)).stages == {"exploration": 0, "comforting": 0, "action": 1, "none": 1}
+
+
 def row_of(problem: str) -> dict[str, Any]:
     return {"problem_type": problem, "dialog": [{"speaker": "sys", "text": "Hello"}]}
 

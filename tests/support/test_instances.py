@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from fractions import Fraction
 from math import nan
 from pathlib import Path
 from random import Random
@@ -222,12 +223,17 @@ def test_others_are_capped(others: float) -> None:
     assert found == [instance for instance in everything if instance in found]
 
 
-def test_a_twentieth_is_a_twentieth() -> None:
-    """19 and 1 are 20, of which 1 is 5 %: a binary 0.05 must not make it none."""
-    dialogues = [dialogue(".Q" * 10 + ".O" * 10, f"{n:04d}") for n in range(300)]
-    found = sampled(dialogues, shortest=5, longest=5)
-    counts = Counter(instance.label for instance in found)
-    assert counts["Others"] == counts["Question"] // 19 > 0
+@pytest.mark.parametrize("others", ["0.05", "0.2", "0.6", "0.7"])
+def test_the_cap_is_exact(others: str) -> None:
+    """3 of 5 are 60 %, which binary numbers take for a little less."""
+    share, seen = Fraction(others), set()
+    for seed in range(12):
+        found = sampled([dialogue("OOOOQ" * 20, f"{n:04d}") for n in range(30)], others=float(others), seed=seed)
+        kept = sum(instance.label == "Others" for instance in found)
+        seen.add(len(found) - kept)
+        assert kept <= share * len(found)
+        assert kept + 1 > share * (len(found) + 1)
+    assert len(seen) > 3
 
 
 def test_others_without_a_stage_are_dropped() -> None:

@@ -138,6 +138,14 @@ def test_windows_keep_numbers_where_turns_are_missing(write: Write) -> None:
     assert [turn.number for turn in second.turns] == [0]
 
 
+def test_turns_stand_in_their_order_whichever_window_holds_them(write: Write) -> None:
+    path = write(
+        "1.0 0 8 c EOS 1.0 1 9 [Others] d\n1.0 0 7 b EOS 1.0 0 8 c EOS 1.0 1 9 [Others] d EOS 1.0 1 10 [Others] e"
+    )
+    (dialogue,) = read_dialogues(path)
+    assert [turn.number for turn in dialogue.turns] == [7, 8, 9, 10]
+
+
 def test_a_response_number_that_does_not_rise_begins_a_dialogue(write: Write) -> None:
     lines = ["1.0 0 0 a EOS 1.0 1 1 [Question] b", "1.0 0 0 c EOS 1.0 1 1 [Question] d"]
     assert [dialogue.turns[0].text for dialogue in read_dialogues(write("\n".join(lines)))] == ["a", "c"]
