@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from emoagents.strategies.resample import Resample
     from emoagents.strategies.self_aggregation import SelfAggregation
     from emoagents.strategies.self_consistency import SelfConsistency
+    from emoagents.strategies.support import SupportDialogue
 
 __all__ = [
     "Budget",
@@ -45,6 +46,7 @@ __all__ = [
     "SelfAggregation",
     "SelfConsistency",
     "Strategy",
+    "SupportDialogue",
     "Usage",
     "UsageError",
     "Verdict",
@@ -70,6 +72,7 @@ _HOMES = {
     "SelfAggregation": "strategies.self_aggregation",
     "SelfConsistency": "strategies.self_consistency",
     "Strategy": "strategies.base",
+    "SupportDialogue": "strategies.support",
     "Usage": "model.ledger",
     "UsageError": "errors",
     "Verdict": "nodes.verify",
