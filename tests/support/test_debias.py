@@ -42,14 +42,16 @@ def test_whatever_is_divided_out_leaves_a_distribution_over_the_eight(a, b, stre
 @given(WEIGHTS, WEIGHTS)
 def test_strength_0_changes_nothing_and_its_own_preference_leaves_none(a, b) -> None:
     choice = distribution_of(a)
-    assert debiased(choice, distribution_of(b), 0) == pytest.approx(choice)
-    assert debiased(choice, choice) == pytest.approx(dict.fromkeys(STRATEGIES, 1 / 8))
+    assert debiased(choice, distribution_of(b), 0) == pytest.approx(choice, abs=1e-4)
+    assert debiased(choice, choice) == pytest.approx(dict.fromkeys(STRATEGIES, 1 / 8), abs=1e-4)
 
 
 @given(WEIGHTS, st.floats(0.01, 100))
 def test_only_the_shape_of_a_preference_counts(a, scale) -> None:
     choice, scaled = distribution_of(a), {name: value * scale for name, value in a.items()}
-    assert debiased(choice, distribution_of(scaled), 0.7) == pytest.approx(debiased(choice, distribution_of(a), 0.7))
+    assert debiased(choice, distribution_of(scaled), 0.7) == pytest.approx(
+        debiased(choice, distribution_of(a), 0.7), abs=1e-4
+    )
 
 
 def test_a_liked_strategy_loses_to_the_one_that_stands_out_here() -> None:
