@@ -238,9 +238,9 @@ def test_a_model_that_can_never_answer_ends_a_pipe_at_once(chat: Chat, script: S
         ("--budget euros=1", 2, "budget: no limit 'euros'"),
         ("-m scripted/none.json", 2, "script none.json: No such file"),
         ("-m embedded/other", 2, "did you mean embedded/smollm2?"),
-        ("--store {tmp}", 1, "unable to open database file"),
+        ("--store {tmp}", 2, "unable to open database file; give another file by --store"),
         ("--store {tmp}/text/x", 2, "/text is no folder"),
-        ("--store {tmp}/text", 1, "/text: file is not a database; give another file by --store"),
+        ("--store {tmp}/text", 2, "/text: file is not a database; give another file by --store"),
     ],
 )
 def test_a_mistake_is_one_sentence(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -67,12 +67,13 @@ def prepared(path: Path) -> Iterator[None]:
     The file is made here, for its owner's eyes only.
 
     Raises:
-        ParameterError: it can't be made.
+        ParameterError: it can't be made, or is something else. RunError: somebody else does not let go of it.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600, exist_ok=True)
         with FileLock(f"{path}.lock", timeout=_PATIENCE):
+            _look_into(path)
             yield
     except Timeout:
         raise RunError(f"store {path}: another process has been opening it for {_PATIENCE:.0f} s") from None
@@ -80,6 +81,15 @@ def prepared(path: Path) -> Iterator[None]:
         raise ParameterError(f"store {path}: {path.parent} is no folder") from None
     except OSError as error:
         raise ParameterError(f"store {path}: {error.strerror or error}") from None
+
+
+def _look_into(path: Path) -> None:
+    """Find out here what is wrong with a file: an async connection that fails may fail in a thread of its own."""
+    try:
+        with closing(sqlite3.connect(path, timeout=_PATIENCE)) as connection:
+            connection.execute("PRAGMA schema_version")
+    except sqlite3.Error as error:
+        raise ParameterError(f"store {path}: {error}; give another file by --store") from None
 
 
 @contextmanager
@@ -137,7 +147,7 @@ class Store:
         """Open a store. Call it under `prepared`.
 
         Raises:
-            RunError: it can't be opened, or is something else.
+            RunError: it can't be opened or written.
         """
         with _explained(path):
             connection = await aiosqlite.connect(path, timeout=_PATIENCE)
@@ -204,7 +214,5 @@ def _point(found: CheckpointTuple) -> Point:
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         raise RunError(f"store {path}: {error}") from None
-    except sqlite3.DatabaseError as error:
-        raise RunError(f"store {path}: {error}; give another file by --store") from None
