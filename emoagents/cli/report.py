@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from emoagents.evaluation.findings import Findings
     from emoagents.evaluation.record import Plan, Record
+    from emoagents.evaluation.report import Extra
 
 __all__ = ["print_and_write", "report_on"]
 
@@ -33,12 +35,23 @@ def report_on(folders: Sequence[Path], out: Path | None, *, as_json: bool) -> in
 def print_and_write(
     folder: Path, plan: Plan, records: Callable[[], Iterable[Record]], findings: Findings, *, as_json: bool
 ) -> None:
-    """Print the table, or one JSON object, and write page, pictures and data."""
+    """Print the table and what the suites add to it, or one JSON object, and write page, pictures and data."""
     from emoagents.cli.layout import quiet_console
-    from emoagents.evaluation.report import print_findings, write_all
+    from emoagents.evaluation.report import find_extras, print_findings, write_all
 
+    extras = find_extras(plan, records)
     if as_json:
-        print(findings.model_dump_json())
+        print(_as_json(findings, extras))
     else:
-        print_findings(quiet_console(sys.stdout), plan, findings)
-    write_all(folder, plan, findings, records)
+        console = quiet_console(sys.stdout)
+        print_findings(console, plan, findings)
+        for extra in extras:
+            extra.print(console)
+    write_all(folder, plan, findings, records, extras)
+
+
+def _as_json(findings: Findings, extras: Sequence[Extra]) -> str:
+    """Return one JSON object: the findings, and under its name what each suite adds."""
+    if not extras:
+        return findings.model_dump_json()
+    return json.dumps({**json.loads(findings.model_dump_json()), **{one.name: one.as_data() for one in extras}})

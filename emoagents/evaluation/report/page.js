@@ -3,7 +3,8 @@
 const SECTIONS = [headlineSection, costSection, differencesSection, tasksSection, selectionsSection, repairsSection, groupsSection, examplesSection];
 
 function start() {
-  const sections = SECTIONS.map((make) => make()).filter(Boolean);
+  const [first, ...others] = SECTIONS.map((make) => make()).filter(Boolean);
+  const sections = [first, ...extraSections(), ...others];
   const links = sections.map((s) => el("li", null, el("a", { href: `#${s.id}` }, s.querySelector("h2").textContent)));
   const suites = [...new Set(plan.tasks.map((task) => task.name.split("/")[0]))];
   document.title = `${suites.join(", ")} with ${plan.model} – emoagents comparison`;

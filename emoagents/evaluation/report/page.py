@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from emoagents.evaluation.record import Plan, Record
 from emoagents.evaluation.report.choose import choose
 from emoagents.evaluation.report.embed import embedded_json
 from emoagents.evaluation.report.examples import Examples
+from emoagents.evaluation.report.extra import Section, section_data
 from emoagents.evaluation.report.headline import headline, notes
 from emoagents.evaluation.report.latest import Latest
 from emoagents.evaluation.report.view import View, short_names
@@ -22,17 +23,24 @@ __all__ = ["REPORT", "write_report"]
 
 REPORT = "report.html"
 
-_SCRIPTS = ("dom.js", "charts.js", "sections.js", "examples.js", "page.js")
+_SCRIPTS = ("dom.js", "charts.js", "sections.js", "extra.js", "examples.js", "page.js")
 
 
 def write_report(
-    folder: Path, plan: Plan, findings: Findings, records: Callable[[], Iterable[Record]], *, examples: int = 200
+    folder: Path,
+    plan: Plan,
+    findings: Findings,
+    records: Callable[[], Iterable[Record]],
+    *,
+    examples: int = 200,
+    sections: Sequence[Section] = (),
 ) -> Path:
     """Write a comparison's page and return its path.
 
     Args:
         records: reads the comparison's records; called several times, so that they need not fit into memory.
         examples: how many items the page shows with all answers, at most; fewer where they are long.
+        sections: what suites add.
     """
     each = Latest(records)
     shown = Examples(plan, choose(plan, each, examples))
@@ -40,12 +48,12 @@ def write_report(
     path = folder / REPORT
     folder.mkdir(parents=True, exist_ok=True)
     new = folder / (REPORT + ".new")
-    new.write_text(_page(_data(plan, findings, shown)), encoding="utf-8")
+    new.write_text(_page(_data(plan, findings, shown, sections)), encoding="utf-8")
     new.replace(path)
     return path
 
 
-def _data(plan: Plan, findings: Findings, examples: Examples) -> dict[str, Any]:
+def _data(plan: Plan, findings: Findings, examples: Examples, sections: Sequence[Section]) -> dict[str, Any]:
     view = View(plan, findings)
     return {
         "plan": plan.model_dump(),
@@ -54,6 +62,7 @@ def _data(plan: Plan, findings: Findings, examples: Examples) -> dict[str, Any]:
         "short": short_names(view.tasks),
         "headline": headline(plan, findings),
         "notes": notes(plan, findings),
+        "extra": [section_data(section) for section in sections],
         "examples": examples.as_data(),
     }
 
