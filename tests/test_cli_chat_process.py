@@ -47,6 +47,15 @@ class ChatTerminal(Terminal):
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
 
+    def wait_for_prompt(self) -> None:
+        """Read until a line is asked for and waited for: Python hears no signal between these two before a key."""
+        self.wait_for("> ")
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        for _ in range(3):
+            time.sleep(0.2)
+            while stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "S":
+                time.sleep(0.05)
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
@@ -114,7 +123,7 @@ def test_words_come_one_by_one_and_ctrl_c_takes_the_message_back(
     chat.wait_for("Take your time.")
     chat.interrupt()
     chat.wait_for("cancelled")
-    chat.wait_for("> ")
+    chat.wait_for_prompt()
     chat.interrupt()
     chat.wait_for("to leave: /quit, Ctrl-D, or Ctrl-C again")
     chat.type("hello again")
@@ -169,10 +178,10 @@ def test_pasted_lines_are_one_message(terminal: Open, store: Path, script: str) 
 
 def test_two_interrupts_in_a_row_leave(terminal: Open, script: str) -> None:
     chat = terminal("-m", script)
-    chat.wait_for("> ")
+    chat.wait_for_prompt()
     chat.interrupt()
     chat.wait_for("Ctrl-C again")
-    chat.wait_for("> ")
+    chat.wait_for_prompt()
     chat.interrupt()
     assert chat.finish() == 130
     assert chat.screen()[-1] == "interrupted"
@@ -208,7 +217,7 @@ def test_a_kill_costs_the_turn_in_flight_at_most(
 
 def test_sigterm_at_the_prompt(terminal: Open, script: str) -> None:
     chat = terminal("-m", script)
-    chat.wait_for("> ")
+    chat.wait_for_prompt()
     chat.process.send_signal(signal.SIGTERM)
     assert chat.finish() == 143
     assert "Traceback" not in chat.raw
