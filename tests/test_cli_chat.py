@@ -29,6 +29,7 @@ from emoagents.cli.chat.screen import Screen
 from emoagents.cli.chat.store import Store, alone_with, default_store, place_of, prepared
 from emoagents.cli.chat.transcript import as_esconv
 from emoagents.cli.chat.why import why_rows
+from emoagents.support import crisis
 from emoagents.support.load import read_dialogues
 
 
@@ -48,11 +49,12 @@ def chat(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
 
-    def call(line: str, *said: str | bytes) -> Done:
+    def call(line: str, *said: str | bytes, default: bool = False) -> Done:
         lines = b"".join(text if isinstance(text, bytes) else f"{text}\n".encode() for text in said)
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines), encoding="utf-8"))
         words = shlex.split(line)
-        status = main(["chat", *words] if {"-s", "--help"} & {*words} else ["chat", "-s", "plain", *words])
+        chosen = [] if default or {"-s", "--help"} & {*words} else ["-s", "plain"]
+        status = main(["chat", *chosen, *words])
         return Done(status, *capsys.readouterr())
 
     return call
@@ -69,6 +71,8 @@ def script(tmp_path: Path) -> Script:
 
     return write
 
+
+guarded = pytest.mark.skipif(not hasattr(crisis, "CrisisGuard"), reason="the crisis guard is not there yet")
 
 REMEMBERS = {"one(?s:.*)two(?s:.*)three": "three of them", "one(?s:.*)two": "two of them", "one": "one of them"}
 
@@ -489,6 +493,43 @@ def test_a_saved_dialogue_holds_each_replys_strategy(tmp_path: Path) -> None:
     file.write_text(json.dumps(as_esconv(messages)))
     (dialogue,) = read_dialogues(file)
     assert [turn.strategy for turn in dialogue.turns] == [None, "Question", None, None]
+
+
+# -- the support strategy ----------------------------------------------------------------------------------------
+
+SUPPORT = {
+    '"intensity"': {"emotion": "sadness", "intensity": 4, "problem": "job crisis", "stage": "exploration"},
+    '"strategy"': {"strategy": "Question"},
+    "": "What happened?",
+}
+
+
+@guarded
+def test_the_default_is_emotional_support_and_tells_how_it_replied(chat: Chat, script: Script, tmp_path: Path) -> None:
+    file = tmp_path / "talk.json"
+    done = chat(f"{script(SUPPORT)} --thread t", "I lost my job", "/why", "And my flat", f"/save {file}", default=True)
+    assert (done.status, done.out) == (0, "What happened?\nWhat happened?\n")
+    head = done.err.splitlines()[:2]
+    assert head[0].startswith("support on scripted/")
+    assert head[1] == "not a medical device; in danger call your local emergency number"
+    assert done.err.count("\n[Question · exploration · sadness 4/5]\n") == 2
+    assert re.search(r"strategy +Question \(calibrated\)\n", done.err)
+    assert re.search(r"problem +job crisis\n", done.err)
+    assert re.search(r"chances +Question +\d+%  [█#]+\n", done.err)
+    (dialogue,) = read_dialogues(file)
+    assert [turn.strategy for turn in dialogue.turns] == [None, "Question"] * 2
+    again = chat(f"{script(SUPPORT)} --thread t", "/undo", "/why", default=True)
+    assert "strategy  Question (calibrated)" in again.err
+
+
+@guarded
+def test_in_a_crisis_no_strategy_is_shown_and_the_conversation_goes_on(chat: Chat, script: Script) -> None:
+    done = chat(f"{script(SUPPORT)} --thread t", "I want to end my life", "/why", "I am safe now", default=True)
+    assert done.status == 0
+    assert done.out.endswith("\nWhat happened?\n")
+    assert re.search(r"crisis +a sign of \w+ was found; no strategy was\s+chosen", done.err)
+    assert re.search(r"usage +0 calls", done.err)
+    assert done.err.count("[Question") == 1
 
 
 # -- the screen --------------------------------------------------------------------------------------------------

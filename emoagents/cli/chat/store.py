@@ -192,9 +192,16 @@ class Store:
         """Delete what is newer than a point, or with None the whole thread."""
         with _explained(self.path):
             async with self.saver.lock:
-                for statement in _CUT:
-                    await self.saver.conn.execute(statement, (thread, behind or ""))
-                await self.saver.conn.commit()
+                await self._delete(thread, behind or "")
+
+    async def _delete(self, thread: str, behind: str) -> None:
+        try:
+            for statement in _CUT:
+                await self.saver.conn.execute(statement, (thread, behind))
+            await self.saver.conn.commit()
+        except BaseException:
+            await self.saver.conn.rollback()  # or other processes would wait for the end of it
+            raise
 
     async def threads(self) -> dict[str, Point]:
         """Return how each thread is now, the latest first."""
