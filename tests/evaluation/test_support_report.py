@@ -356,6 +356,9 @@ def test_runs_of_two_models_are_joined(tmp_path: Path) -> None:
     plan, read = merge([stored(tmp_path / "a", one), stored(tmp_path / "b", other)])
     found = analyse_support(plan, read(), resamples=100)
     assert len(found.arms) == 8
+    section = SupportExtra(plan, found).write(tmp_path / "joined", read)
+    assert section.tables[1].columns[-1].head == "Baseline"
+    assert {row[-1] for row in section.tables[1].rows} == {"plain (test/model)", "plain (other/model)"}
     assert {(d.arm, d.reference) for d in found.differences} >= {
         ("debias:0.5 (test/model)", "plain (test/model)"),
         ("debias:0.5 (other/model)", "plain (other/model)"),

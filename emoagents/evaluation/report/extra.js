@@ -14,8 +14,10 @@ function extraSection(extra) {
 
 const extraPart = (part) => (part.kind === "table" ? extraTable(part) : extraPicture(part));
 
-const extraTable = (part) => table(part.caption,
-  part.columns.map((column, place) => ({ ...column, cell: (row) => row[place] })), part.rows);
+const extraNumber = (text) => (text === "-" ? "–" : text.replace(/-(?=\d)/g, MINUS));
+
+const extraTable = (part) => table(part.caption, part.columns.map((column, place) => ({ ...column,
+  cell: (row) => (column.kind === "number" ? extraNumber(row[place]) : row[place]) })), part.rows);
 
 // A picture keeps a size at which its letters can be read: on a phone its frame scrolls, and the page does not.
 function extraPicture(part) {

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from emoagents.evaluation.report.figures import _bare, _figure, _literal, _save
 from emoagents.evaluation.support.export import file_names
 from emoagents.evaluation.support.findings import SupportArm, SupportFindings
@@ -155,7 +157,7 @@ def _confusion(path: Path, found: SupportFindings, arm: SupportArm) -> Drawn | N
     axes = figure.add_subplot()
     shares = [[cell / max(1, sum(row)) for cell in row] for row in arm.confusion]
     image = axes.imshow(shares, cmap=_scale(), vmin=0, vmax=max(0.5, *(max(row) for row in shares)), aspect="auto")
-    _cells(axes, arm.confusion, image.to_rgba(shares))
+    _cells(axes, arm.confusion, image.to_rgba(np.asarray(shares)))
     _sides(axes, found.labels, arm.confusion)
     title = f"{_literal(arm.arm)}: Q {number(arm.q.value, 'q')}, B {number(arm.b.value, 'b')}"
     axes.set_title(title, loc="left", fontsize=11, weight="bold")

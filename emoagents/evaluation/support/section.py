@@ -14,7 +14,14 @@ from emoagents.evaluation.report.words import cost, count, level, probability, s
 from emoagents.evaluation.support import analyse_support
 from emoagents.evaluation.support.export import write_files
 from emoagents.evaluation.support.figures import draw
-from emoagents.evaluation.support.findings import METRICS, Estimate, SupportArm, SupportFindings
+from emoagents.evaluation.support.findings import (
+    METRICS,
+    Estimate,
+    ReferenceRow,
+    SupportArm,
+    SupportDifference,
+    SupportFindings,
+)
 from emoagents.evaluation.support.numbers import number, shifted, spread, spread_shift, units
 from emoagents.evaluation.support.table import print_support
 from emoagents.support.labels import STAGES
@@ -29,8 +36,8 @@ _TEXT = (
     "preferences among the strategies (Bradley-Terry, mean 1) spread, 0 for none and 2.65 at most; less is better. "
     "F1 of a stage is weighted by how often each strategy is the human one there, times 100 (Kang et al., ACL 2024).",
     "Intervals draw whole dialogues, tests swap two arms within whole dialogues, and Holm's correction is over the "
-    "arms, for each number. What a human supporter chose is not the only good choice: equal rows are the yardstick, "
-    "not 100.",
+    "arms, for each number. What the human supporter chose is not the only good choice: compare the rows with each "
+    "other, not with 100.",
 )
 
 _NAMES: Mapping[str, str] = {"q": "Q", "b": "B", "accuracy": "accuracy", **{stage: f"F1 {stage}" for stage in STAGES}}
@@ -66,7 +73,7 @@ class SupportExtra:
         return Section(
             id="support",
             title="Support strategies",
-            text=_TEXT,
+            text=[*_TEXT, *_blind(self.findings)],
             notes=self.findings.notes,
             tables=list(_tables(self.plan, self.findings)),
             pictures=[one for one in pictures if one not in confused],
@@ -74,12 +81,18 @@ class SupportExtra:
         )
 
 
+def _blind(found: SupportFindings) -> Iterator[str]:
+    if found.references:
+        told = "; ".join(f"{row.name}: {row.how}" for row in found.references)
+        yield f"The last rows look at no conversation. {told[0].upper()}{told[1:]}."
+
+
 def _tables(plan: Plan, found: SupportFindings) -> Iterator[Table]:
     if not found.instances:
         return
     yield _chosen(plan, found)
     if found.differences:
-        yield _compared("Q and B (less is better) against the baseline", found, METRICS[:2])
+        yield _compared("Q and B (less is better)", found, METRICS[:2])
     yield _strategies("Preference of each strategy: 1 is none, more is preferred", found, "preferences", 1)
     yield _spent(found)
     if any(arm.text for arm in found.arms):
@@ -88,7 +101,7 @@ def _tables(plan: Plan, found: SupportFindings) -> Iterator[Table]:
 
 def _more(found: SupportFindings) -> Iterator[Table]:
     if found.differences:
-        yield _compared("Accuracy and F1 of the stages against the baseline", found, METRICS[2:])
+        yield _compared("Accuracy and F1 of the stages", found, METRICS[2:])
     if found.instances:
         yield _strategies("F1 of each strategy, times 100", found, "label_f1", 100)
 
@@ -97,19 +110,17 @@ def _chosen(plan: Plan, found: SupportFindings) -> Table:
     called = level(found.alpha)
     named = [column for metric in METRICS for column in (Column(_NAMES[metric]), Column(called))]
     rows = [_chosen_row(plan, arm) for arm in found.arms]
-    blind = [
-        [f"{row.name} ({row.how})", "-", *_estimates([Estimate(value=v) for v in _of(row)])] for row in found.references
-    ]
+    blind = [[row.name, *_estimates([Estimate(value=v) for v in _of(row)]), "-"] for row in found.references]
     caption = f"Choices of {found.instances:,} instances from {found.dialogues:,} dialogues"
-    return Table(caption, [Column("Arm", "head"), Column("Instances"), *named], [*rows, *blind])
+    return Table(caption, [Column("Arm", "head"), *named, Column("Instances")], [*rows, *blind])
 
 
 def _chosen_row(plan: Plan, arm: SupportArm) -> list[str]:
     name = f"{arm.arm} (baseline)" if arm.arm == plan.baseline_of(arm.arm) else arm.arm
-    return [name, f"{arm.n:,}", *_estimates([arm.estimate(metric) for metric in METRICS])]
+    return [name, *_estimates([arm.estimate(metric) for metric in METRICS]), f"{arm.n:,}"]
 
 
-def _of(row: Any) -> list[float | None]:
+def _of(row: ReferenceRow) -> list[float | None]:
     return [row.q, row.b, row.accuracy, *(row.stages.get(stage) for stage in STAGES)]
 
 
@@ -118,27 +129,19 @@ def _estimates(found: Sequence[Estimate]) -> list[str]:
     return [text for metric, one in both for text in (number(one.value, metric), spread(one.low, one.high, metric))]
 
 
-def _compared(caption: str, found: SupportFindings, metrics: Sequence[str]) -> Table:
-    head = ("Difference", level(found.alpha), "p", "Holm p")
-    columns = [Column("Arm", "head"), Column("Baseline", "text"), Column("Of", "text"), *map(Column, head)]
-    columns += [Column("Significant", "text"), Column("Instances"), Column("Dialogues")]
-    rows = [
-        [
-            d.arm,
-            d.reference,
-            _NAMES[d.metric],
-            shifted(d),
-            spread_shift(d),
-            probability(d.p),
-            probability(d.p_holm),
-            "yes" if d.significant else "no",
-            f"{d.n:,}",
-            f"{d.dialogues:,}",
-        ]
-        for d in found.differences
-        if d.metric in metrics
-    ]
-    return Table(f"{caption}, on instances that both answered", columns, rows)
+def _compared(what: str, found: SupportFindings, metrics: Sequence[str]) -> Table:
+    rows = [d for d in found.differences if d.metric in metrics]
+    bases = list(dict.fromkeys(d.reference for d in rows))
+    heads = ("Of", "Difference", level(found.alpha), "p", "Holm p", "Significant", "Instances", "Dialogues")
+    columns = [Column("Arm", "head"), *map(Column, heads), *([Column("Baseline", "text")] if len(bases) > 1 else [])]
+    base = bases[0] if len(bases) == 1 else "each arm's baseline"
+    caption = f"{what} against {base}, on instances that both answered"
+    return Table(caption, columns, [_compared_row(d)[: len(columns)] for d in rows])
+
+
+def _compared_row(d: SupportDifference) -> list[str]:
+    ends = [probability(d.p), probability(d.p_holm), "yes" if d.significant else "no"]
+    return [d.arm, _NAMES[d.metric], shifted(d), spread_shift(d), *ends, f"{d.n:,}", f"{d.dialogues:,}", d.reference]
 
 
 def _strategies(caption: str, found: SupportFindings, name: str, times: float) -> Table:
