@@ -1,0 +1,124 @@
+"""The crisis guard: looks at what a person wrote before anybody answers, and has a calm, fixed reply ready.
+
+    guard = CrisisGuard(locale="de-AT")
+    sign = guard.look(["Ich kann nicht mehr.", "Ich will mich umbringen."])
+    if sign is not None:
+        print(guard.reply(sign))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from emoagents.support.crisis.helplines import HelplineCard, load_helplines
+from emoagents.support.crisis.locale import Locale, parse_locale
+from emoagents.support.crisis.model import Ask, asked
+from emoagents.support.crisis.normalise import readings
+from emoagents.support.crisis.patterns import Compiled, Patterns, load_patterns
+from emoagents.support.crisis.reply import reply_to
+from emoagents.support.crisis.sign import ModelSign, Sign
+
+__all__ = ["CrisisGuard"]
+
+_CHUNK = 4000
+_OVERLAP = 800  # letters; more than any sign is long
+
+
+@dataclass(frozen=True)
+class CrisisGuard:
+    """Finds signs of crisis and replies to them. It is no diagnosis and no medical device: see docs/crisis.md.
+
+    Attributes:
+        locale: where people write from, as "de-AT", "en_US.UTF-8", "US" or "de"; decides help lines and language.
+            "auto": the language of what was found, and international lines besides those of its main countries.
+        patterns: a file of your own that replaces the shipped patterns, or adds to them with `extends = true`.
+        helplines: the same for help lines and replies.
+
+    Raises:
+        ParameterError: the locale is not known. CardError: a file does not load.
+    """
+
+    locale: str = "auto"
+    patterns: str | Path | None = None
+    helplines: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        # Loaded at once: whoever deploys a guard that can't work must hear of it before anybody needs it.
+        self._place, self._loaded  # noqa: B018
+
+    def look(self, texts: Sequence[str]) -> Sign | None:
+        """Return the most severe sign in what a person wrote in this turn, None where there is none.
+
+        Args:
+            texts: one or several messages, oldest first. They are looked at alone and joined: a sign may be split.
+        """
+        views = self._views(texts)
+        for compiled in self._loaded.ordered:
+            for view in views:
+                if (found := compiled.find(view)) is not None:
+                    return _sign(compiled, found)
+        return None
+
+    def signs(self, texts: Sequence[str]) -> list[Sign]:
+        """Return every sign in what a person wrote, the most severe first, at most one for each pattern."""
+        views = self._views(texts)
+        found = ((c, next(filter(None, map(c.find, views)), None)) for c in self._loaded.ordered)
+        return [_sign(compiled, text) for compiled, text in found if text is not None]
+
+    def reply(self, sign: Sign) -> str:
+        """Return the fixed reply to a sign, with help lines, in the locale's language or else in the sign's."""
+        return reply_to(sign, self._place, self._helplines)
+
+    async def model_sign(self, texts: Sequence[str], ask: Ask) -> ModelSign:
+        """Return a model's word on what a person wrote; a check that fails is "not judged", never "no sign".
+
+        Args:
+            ask: takes messages in OpenAI's format and a pydantic model, and returns a Completion of it.
+
+        Raises:
+            UsageError: the caller's mistake, as an unknown model. All other failures are in the result.
+        """
+        return await asked(_messages(texts), ask, self._loaded, self._place.language or "en")
+
+    @cached_property
+    def _loaded(self) -> Patterns:
+        return load_patterns(self.patterns)
+
+    @cached_property
+    def _helplines(self) -> HelplineCard:
+        return load_helplines(self.helplines)
+
+    @cached_property
+    def _place(self) -> Locale:
+        return parse_locale(self.locale, self._helplines)
+
+    def _views(self, texts: Sequence[str]) -> list[str]:
+        """Return all readings of the texts and of all of them together, each once, in pieces."""
+        given = _messages(texts)
+        together = [" ".join(given)] if len(given) > 1 else []
+        masked = self._loaded.card.masked
+        pieces = (piece for text in [*given, *together] for reading in readings(text, masked) for piece in _chunks(reading))
+        return list(dict.fromkeys(pieces))
+
+
+def _messages(texts: Sequence[str]) -> list[str]:
+    return [texts] if isinstance(texts, str) else list(texts)
+
+
+def _chunks(text: str) -> Iterator[str]:
+    """Cut a long text at spaces into overlapping pieces, so that a pattern is searched only near what it needs."""
+    begin = 0
+    while len(text) - begin > _CHUNK:
+        end = text.rfind(" ", begin + _CHUNK - _OVERLAP, begin + _CHUNK) + 1 or begin + _CHUNK
+        yield text[begin:end]
+        word = text.rfind(" ", begin + 1, end - _OVERLAP)
+        begin = word if word > begin else end - _OVERLAP  # there may be no spaces
+    yield text[begin:]
+
+
+def _sign(compiled: Compiled, text: str) -> Sign:
+    pattern = compiled.pattern
+    return Sign(pattern.category, pattern.id, pattern.language, text)

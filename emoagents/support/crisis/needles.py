@@ -1,0 +1,106 @@
+"""What a text must hold for a regular expression to match: found once, it spares almost every search.
+
+Only what patterns use is understood: letters, escapes, classes, groups, alternatives, quantifiers, look-arounds. Of
+anything else nothing is required, so a search is never spared wrongly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TypeAlias
+
+__all__ = ["needles"]
+
+Needles: TypeAlias = frozenset[str]
+"""Texts of which a match holds at least one. Empty: nothing is required."""
+
+_TOKEN = re.compile(
+    r"(?P<look>\(\?<?[=!])|(?P<open>\(\?:|\((?!\?))|(?P<close>\))|(?P<bar>\|)"
+    r"|(?P<class>\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<escape>\\.)|(?P<dot>[.^$])"
+    r"|(?P<quantifier>(?:[*+?]|\{\d+(?:,\d*)?\})[?+]?)|(?P<letter>[^()\[\]|\\*+?])"
+)
+_NOTHING: Needles = frozenset()
+_LONG_ENOUGH = 4
+_MANY = 120
+
+
+class _Unknown(Exception):
+    """The expression holds what is not understood."""
+
+
+def needles(regex: str) -> Needles:
+    """Return texts of which each match of the expression holds at least one; none where that can't be told."""
+    try:
+        tokens = list(_tokens(regex))
+        found, end = _alternatives(tokens, 0)
+    except (_Unknown, RecursionError):
+        return _NOTHING
+    return found if end == len(tokens) else _NOTHING
+
+
+def _tokens(regex: str) -> Iterator[tuple[str, str]]:
+    place = 0
+    while place < len(regex):
+        token = _TOKEN.match(regex, place)
+        if token is None:
+            raise _Unknown
+        yield str(token.lastgroup), token[0]
+        place = token.end()
+
+
+def _alternatives(tokens: list[tuple[str, str]], at: int) -> tuple[Needles, int]:
+    """Read up to the closing bracket or the end."""
+    branches: list[Needles] = []
+    while True:
+        branch, at = _sequence(tokens, at)
+        branches.append(branch)
+        if at == len(tokens) or tokens[at][0] == "close":
+            break
+        at += 1
+    union = frozenset().union(*branches) if all(branches) else _NOTHING
+    return (union if len(union) <= _MANY else _NOTHING), at
+
+
+def _sequence(tokens: list[tuple[str, str]], at: int) -> tuple[Needles, int]:
+    """Read one branch; of all that it requires the most telling counts."""
+    run, required = "", [_NOTHING]
+    while at < len(tokens) and tokens[at][0] not in ("bar", "close"):
+        kind, text = tokens[at]
+        part, at = _part(tokens, at)
+        least, at = _least(tokens, at)
+        if kind == "letter" and least == 1 and tokens[at - 1][0] == "letter":
+            run += text
+            continue
+        if kind == "look" or text == r"\b":
+            continue
+        required += [frozenset({run})] if run else []
+        run = text if kind == "letter" and least else ""
+        if run:  # a letter repeated: what follows it is not joined
+            required.append(frozenset({run}))
+            run = ""
+        required += [part] if least and kind != "letter" else []
+    required += [frozenset({run})] if run else []
+    return max(required, key=_telling), at
+
+
+def _part(tokens: list[tuple[str, str]], at: int) -> tuple[Needles, int]:
+    kind, _ = tokens[at]
+    if kind not in ("open", "look"):
+        return _NOTHING, at + 1
+    inside, at = _alternatives(tokens, at + 1)
+    if at == len(tokens):
+        raise _Unknown
+    return (inside if kind == "open" else _NOTHING), at + 1
+
+
+def _least(tokens: list[tuple[str, str]], at: int) -> tuple[int, int]:
+    """Return how often the part before must be there at least (0 or 1), and where to go on."""
+    if at == len(tokens) or tokens[at][0] != "quantifier":
+        return 1, at
+    optional = tokens[at][1][0] in "*?" or tokens[at][1].startswith("{0")
+    return int(not optional), at + 1
+
+
+def _telling(found: Needles) -> tuple[int, int]:
+    return (min(min(map(len, found)), _LONG_ENOUGH), -len(found)) if found else (0, 0)
