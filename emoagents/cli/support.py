@@ -31,7 +31,7 @@ def evaluate_support(options: SupportOptions) -> int:
         UsageError: the caller's mistake. RunError: the model never answers.
     """
     methods = split_arms(",".join(options.methods) or _DEFAULT)
-    instances = _instances(options)
+    instances = _instances(options, options.sampling)
     params = {**_FIXED, "reply": str(options.replies).lower()}
     if options.examples is not None:
         params["examples"] = str(options.examples)
@@ -44,14 +44,13 @@ def evaluate_support(options: SupportOptions) -> int:
     return run_comparison(_comparison(options, methods, [*chosen, *options.params]))
 
 
-def _instances(options: SupportOptions) -> list[Instance]:
+def _instances(options: SupportOptions, sampling: str) -> list[Instance]:
     from emoagents.support.instances import make_instances
     from emoagents.support.load import read_dialogues
 
-    if options.sampling not in ("paper", "all"):
-        raise ParameterError(f"--sampling is paper or all, not {options.sampling!r}")
-    sampling = "paper" if options.sampling == "paper" else "all"
-    return make_instances(read_dialogues(options.data), sampling=sampling, seed=options.seed)  # type: ignore[arg-type]
+    if sampling != "paper" and sampling != "all":
+        raise ParameterError(f"--sampling is paper or all, not {sampling!r}")
+    return make_instances(read_dialogues(options.data), sampling=sampling, seed=options.seed)
 
 
 def _is_planner(method: str) -> bool:
@@ -66,7 +65,8 @@ def _cross_fitted(instances: Sequence[Instance], options: SupportOptions) -> Pat
     folder = Path("comparisons") / f"planner-{_digest(instances, options.seed)}"
     if not (folder / CrossFitted.FILE).exists():
         _say(f"training a planner on each half of the dialogues, for the other: {folder}")
-        cross_fit(instances, seed=options.seed).save(folder)
+        every = instances if options.sampling == "all" else _instances(options, "all")
+        cross_fit(every, seed=options.seed, like=instances).save(folder)
     return folder
 
 

@@ -6,7 +6,6 @@ a model is in `strategies/support.toml`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -32,11 +31,12 @@ from emoagents.support.conversation import METADATA, Conversation, conversation_
 from emoagents.support.crisis import CrisisGuard
 from emoagents.support.debias import distribution_of, read_preferences
 from emoagents.support.dialogue import Instance
+from emoagents.support.planner import Planner, make_planner
 from emoagents.support.retrieval import Examples, read_examples, shipped_examples
 
 __all__ = ["SupportDialogue"]
 
-_REFERENCES = 24
+_REFERENCES = 12
 """Example dialogues that a prior is measured on."""
 
 NodeName = Literal["guard", "assess", "select", "respond"]
@@ -62,8 +62,8 @@ class SupportDialogue(Answering):
             object with `distribution`.
         commonsense: for the method commonsense: a function from an utterance to texts for xReact, xIntent, xNeed,
             xEffect and xWant; None: the context's own model.
-        prior: calibrated: the model's own preference, measured on "content_free" texts or on example "dialogues",
-            "none", or a file of preferences that `emoagents support eval` wrote.
+        prior: calibrated: the model's own preference, measured on example "dialogues" (12 short calls, once a thread)
+            or on "content_free" texts (6), "none", or a file that `emoagents support prior` or `support eval` wrote.
         strength: calibrated: how much of that preference is divided out, 0 to 1 (more overshoots).
         stage_strength: calibrated: how much less likely strategies are that are not typical of the assessed stage.
         probabilities: calibrated: from "logprobs", "samples", or "auto": what the model can.
@@ -89,7 +89,7 @@ class SupportDialogue(Answering):
     retrieval: Literal["random", "similar"] = "random"
     planner: Any = None
     commonsense: Any = None
-    prior: Any = "content_free"
+    prior: Any = "dialogues"
     strength: Annotated[float, Field(ge=0, le=4)] = 1.0
     stage_strength: Annotated[float, Field(ge=0, le=10)] = 0.5
     probabilities: Probabilities = "auto"
@@ -102,8 +102,7 @@ class SupportDialogue(Answering):
 
     def __post_init__(self) -> None:
         self._watching()
-        if self.method == "planner":
-            self._planner()
+        _ = self._chooser, self._shelf  # a file that can't be read is told before anything is paid
         if self.commonsense is not None and not callable(self.commonsense):
             raise ParameterError("commonsense must be a function from an utterance to texts, or None")
         object.__setattr__(self, "prior", _prior(self.prior))
@@ -162,7 +161,6 @@ class SupportDialogue(Answering):
         return {"assessment": await assess(self._desk(state), run)}
 
     async def _select(self, state: AnswerState, run: Run) -> Update:
-        await asyncio.to_thread(self._load)
         return {"selection": asdict(await select(self._desk(state), run, self.method, self._ways))}
 
     async def _respond(self, state: AnswerState, run: Run) -> Update:
@@ -201,10 +199,9 @@ class SupportDialogue(Answering):
     def _watching(self) -> CrisisGuard | None:
         return _guard_of(self.guard, self.locale)
 
-    def _planner(self) -> Any:
-        from emoagents.support.planner import make_planner
-
-        return make_planner(self.planner)
+    @cached_property
+    def _chooser(self) -> Planner | None:
+        return make_planner(self.planner) if self.method == "planner" else None
 
     @cached_property
     def _ways(self) -> Ways:
@@ -215,18 +212,11 @@ class SupportDialogue(Answering):
             stage_strength=self.stage_strength,
             probabilities=self.probabilities,
             prior=self.prior,
-            planner=self._planner() if self.method == "planner" else None,
+            planner=self._chooser,
             commonsense=self.commonsense,
             draw_examples=self._drawn,
             references=self._references,
         )
-
-    def _load(self) -> None:
-        """Read the files that the steps need, once, off the event loop."""
-        needs = self.shots or self.method == "example_expansion" or self.prior == "dialogues"
-        if needs:
-            _ = self._shelf
-        _ = self._ways
 
     @cached_property
     def _shelf(self) -> Examples:

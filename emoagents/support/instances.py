@@ -20,8 +20,8 @@ __all__ = ["make_instances", "stage_of", "stages_in"]
 _REACH = 2
 """Labelled turns on each side of a response that vote on its stage: a window of four around it."""
 
-_WHOLE = 6
-"""What a strategy's vote weighs: a number that one, two and three stages can share without rest."""
+_TIES: tuple[Stage, ...] = ("comforting", "exploration", "action")
+"""Of stages with equal votes the first of these wins."""
 
 
 # ---- the stage of a response
@@ -32,8 +32,10 @@ def stage_of(dialogue: Dialogue, index: int) -> Stage | None:
 
     Kang et al. take the majority within a window of four and leave the counting open. Ours: the response's own
     strategy votes, and so do those of up to four labelled supporter turns around it, the two before and the two
-    after. A strategy of k stages gives 1/k of a vote to each. `Others` stands among the four, but does not vote.
-    Of stages with equal votes, those of the response's own strategy win; then the first in the order of `STAGES`.
+    after, each once for every stage that it is typical of (`Others` for none). Of stages with equal votes comforting
+    wins, which has no strategy of its own; then the first in the order of `STAGES`. Of the rules we tried this one
+    comes nearest to the paper's groups: 0.30, 0.26, 0.44 of the authors' development set, where the paper's 549, 524
+    and 816 instances are 0.29, 0.28, 0.43.
 
     Args:
         index: place of the response in `dialogue.turns` (from 0), which is not its number where turns are missing.
@@ -65,13 +67,8 @@ def _labelled(dialogue: Dialogue) -> dict[int, SupportStrategy]:
 def _stage(labels: Sequence[SupportStrategy], rank: int) -> Stage | None:
     votes: Counter[Stage] = Counter()
     for label in labels[max(0, rank - _REACH) : rank + _REACH + 1]:
-        for stage in STAGES_OF[label]:
-            votes[stage] += _WHOLE // len(STAGES_OF[label])
-    if not votes:
-        return None
-    most = max(votes.values())
-    equal = [stage for stage in STAGES if votes[stage] == most]
-    return next((stage for stage in equal if stage in STAGES_OF[labels[rank]]), equal[0])
+        votes.update(STAGES_OF[label])
+    return max(_TIES, key=lambda one: votes[one]) if votes else None
 
 
 # ---- instances

@@ -41,7 +41,9 @@ def selection(result: Any) -> dict[str, Any]:
 def letters(**probabilities: float) -> Choice:
     """A reply of one letter, with the log-probabilities of all."""
     top = [{"token": token, "logprob": math.log(p)} for token, p in probabilities.items()]
-    return Choice(text=max(probabilities, key=probabilities.__getitem__), logprobs=[{"token": "A", "top_logprobs": top}])
+    return Choice(
+        text=max(probabilities, key=probabilities.__getitem__), logprobs=[{"token": "A", "top_logprobs": top}]
+    )
 
 
 def with_logprobs(rules: dict[str, Any]) -> ScriptedModel:
@@ -173,7 +175,7 @@ def test_calibration_divides_out_what_the_model_says_where_there_is_nothing_to_c
     assert result.answer == found["strategy"] == "Reflection of feelings"
     assert found["before"]["Question"] == pytest.approx(0.5 / 1.0, abs=1e-3)
     assert "without calibration it would be Question" in found["reason"]
-    assert result.usage.calls == 7
+    assert result.usage.calls == 13
     assert all(c.request.max_tokens == 1 and c.request.top_logprobs for c in model.calls)
 
 
@@ -212,10 +214,10 @@ def test_a_model_that_does_not_answer_by_a_letter_is_asked_for_samples() -> None
     assert result.answer == "Others"
 
 
-def test_the_prior_may_be_measured_on_dialogues_or_come_from_a_file(tmp_path: Path) -> None:
+def test_the_prior_may_be_measured_on_texts_that_say_nothing_or_come_from_a_file(tmp_path: Path) -> None:
     model = with_logprobs({SAID: HERE, "letter only": USUAL})
-    result = SupportDialogue(assess=False, reply=False, prior="dialogues").run(SAID, model=model)
-    assert (result.answer, result.usage.calls) == ("Reflection of feelings", 25)
+    result = SupportDialogue(assess=False, reply=False, prior="content_free").run(SAID, model=model)
+    assert (result.answer, result.usage.calls) == ("Reflection of feelings", 7)
     path = tmp_path / "prior.json"
     path.write_text(json.dumps({"preferences": selection(result)["preference"]}))
     again = SupportDialogue(assess=False, reply=False, prior=str(path)).run(SAID, model=model)
@@ -228,7 +230,7 @@ def test_a_thread_measures_the_preference_once() -> None:
     model = with_logprobs({"letter only": USUAL, "": REPLY})
     app = SupportDialogue(assess=False).compile(checkpointer=InMemorySaver())
     thread: Any = {"configurable": {"thread_id": "t"}}
-    for count, said in ((8, SAID), (10, "And now?")):
+    for count, said in ((14, SAID), (16, "And now?")):
         app.invoke({"messages": [("user", said)]}, thread, context=Context(model=model))
         assert len(model.calls) == count
 
@@ -359,7 +361,9 @@ def test_each_step_stands_alone_in_a_graph_of_ones_own() -> None:
 
 def test_it_nests_and_pipes() -> None:
     model = ScriptedModel({"": chosen("Question")})
-    result = Heart(solver=SupportDialogue(method="vanilla", assess=False), verifier=lambda a: True).run(SAID, model=model)
+    result = Heart(solver=SupportDialogue(method="vanilla", assess=False), verifier=lambda a: True).run(
+        SAID, model=model
+    )
     assert result.answer == REPLY
     SupportDialogue(method="vanilla", assess=False).run(SAID, model=model)
     piped = EmotionPrompt("EP02") | SupportDialogue(method="vanilla", assess=False)
@@ -420,7 +424,10 @@ def test_after_the_guards_reply_the_conversation_goes_on() -> None:
     for said, stopped in ((IN_DANGER, "crisis"), ("I called them. Thank you.", "complete"), (IN_DANGER, "crisis")):
         state = app.invoke({"messages": [("user", said)]}, thread, context=Context(model=model))
         assert state["messages"][-1].response_metadata["stopped_by"] == stopped
-    bare = [{"role": m.type.replace("human", "user").replace("ai", "assistant"), "content": m.text} for m in state["messages"]]
+    bare = [
+        {"role": m.type.replace("human", "user").replace("ai", "assistant"), "content": m.text}
+        for m in state["messages"]
+    ]
     bare[-2:] = [{"role": "user", "content": "I am calmer now."}]
     assert SupportDialogue(method="vanilla", assess=False).run(bare, model=model).stopped_by == "complete"
 

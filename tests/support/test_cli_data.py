@@ -74,7 +74,7 @@ def test_json(esconv: Esconv) -> None:
     assert list(found["strategies"]) == [*STRATEGIES, "unlabelled"]
     assert found["dialogues"] == 2
     assert (found["turns"], found["seeker_turns"], found["supporter_turns"]) == (14, 6, 8)
-    assert found["stages"] == {"exploration": 4, "comforting": 0, "action": 4, "none": 0}
+    assert found["stages"] == {"exploration": 3, "comforting": 2, "action": 3, "none": 0}
     assert found["scores"]["empathy"] == {"n": 1, "mean": 5.0}
     assert found["scores"]["supporter_relevance"] == {"n": 1, "mean": 5.0}
 

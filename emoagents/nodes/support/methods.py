@@ -17,6 +17,7 @@ from emoagents.nodes.support.schemas import Choice, Response
 from emoagents.nodes.support.ways import Ways
 from emoagents.step import Run
 from emoagents.support.debias import best, distribution_of
+from emoagents.support.planner import CrossFitted
 
 __all__ = ["METHODS", "MethodName", "select"]
 
@@ -99,7 +100,10 @@ async def _planner(desk: Desk, run: Run, ways: Ways) -> Selection:
     if ways.planner is None:
         raise ParameterError("the method planner needs a planner: train one with `emoagents support train`")
     said = desk.conversation
-    found = distribution_of(ways.planner.distribution(said.turns, said.background))
+    planner = ways.planner
+    if isinstance(planner, CrossFitted):
+        planner = planner.planner_for(said.dialogue)
+    found = distribution_of(planner.distribution(said.turns, said.background))
     chosen = best(found)
     return Selection(
         strategy=chosen,
