@@ -23,8 +23,9 @@ BLOCKS: Mapping[str, tuple[int, int]] = {"seeker": (1, 2), "context": (1, 1), "s
 
 
 def blind(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    """Return the turns without their strategies."""
-    return tuple(turn.model_copy(update={"strategy": None}) for turn in turns)
+    """Return the turns without their strategies and feedback."""
+    # Not `model_copy`, which took a fifth of the time of training.
+    return tuple(Turn.model_construct(role=turn.role, text=turn.text, number=turn.number) for turn in turns)
 
 
 def texts(turns: Sequence[Turn]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it comes with scikit-learn
 
 from emoagents.support.dialogue import Instance, Turn
 from emoagents.support.labels import STRATEGIES, SupportStrategy
@@ -50,7 +51,9 @@ def _cut(contexts: Sequence[tuple[Turn, ...]], random: Random) -> list[tuple[Tur
 def _regression(rows: Any, numbers: Sequence[int]) -> tuple[Array, Array]:
     """Fit rows, which hold each view of all instances after another; return weights and biases of each label."""
     model = LogisticRegression(C=_STRENGTH, max_iter=2000, tol=1e-3)
-    model.fit(rows, np.tile(numbers, len(_VIEWS)), sample_weight=np.repeat(_VIEWS, len(numbers)))
+    labels, importance = np.tile(numbers, len(_VIEWS)), np.repeat(_VIEWS, len(numbers))
+    with threadpool_limits(1):  # on a busy machine, threads of BLAS that wait for each other take ten times as long
+        model.fit(rows, labels, sample_weight=importance)
     weights, bias = np.asarray(model.coef_, np.float64), np.asarray(model.intercept_, np.float64)
     if len(weights) == 1:  # of two labels, scikit-learn has weights of the second only
         return np.vstack([np.zeros_like(weights), weights]), np.append(0.0, bias)
