@@ -205,6 +205,24 @@ def test_one_dialogue_has_no_interval_and_nothing_is_significant() -> None:
     assert any("Only 1 dialogue" in note for note in found.notes)
 
 
+def test_resamples_that_are_all_alike_are_no_certainty() -> None:
+    one = "Affirmation and Reassurance"
+    rows = list(dialogues(20, 4, {"plain": chance, "stuck": lambda truth, draw: one}))
+    stuck = analyse_support(plan_of("plain", "stuck"), rows, resamples=100).arms[1]
+    assert stuck.b.value == pytest.approx(7**0.5, abs=1e-6)
+    assert (stuck.b.low, stuck.b.high) == (None, None)
+    assert stuck.accuracy.low is not None
+
+
+def test_several_tasks_are_counted_together_and_that_is_told() -> None:
+    plan = plan_of("plain")
+    tasks = tuple(TaskInfo(name=f"esconv/{name}", metrics=("accuracy",), items=1) for name in ("all", "paper"))
+    rows = [record("a/1", "plain", "Question", "Question", task=task.name) for task in tasks]
+    found = analyse_support(plan.model_copy(update={"tasks": tasks}), rows, resamples=100)
+    assert (found.instances, found.dialogues) == (2, 1)
+    assert any("2 tasks" in note for note in found.notes)
+
+
 def test_mixes_over_the_conversation_are_of_arms_and_of_humans() -> None:
     rows = [
         record("a/1", "plain", "Question", "Question"),

@@ -10,6 +10,7 @@ from emoagents.errors import ParameterError
 from emoagents.evaluation.analysis.resampling import generator
 from emoagents.evaluation.metrics.classification import Array
 from emoagents.evaluation.record import Plan, Record
+from emoagents.evaluation.report.words import plural
 from emoagents.evaluation.support.blind import blind_rows
 from emoagents.evaluation.support.choices import Choices, read_choices
 from emoagents.evaluation.support.differences import support_differences
@@ -21,7 +22,7 @@ from emoagents.support.labels import STAGES, STRATEGIES
 __all__ = ["FEW", "analyse_support"]
 
 FEW = 20
-"""Intervals and tests of fewer dialogues than this get a note."""
+"""Intervals of fewer dialogues than this get a note."""
 
 _MUCH = 0.1
 """A uniform draw's B from which its size gets a note."""
@@ -96,14 +97,17 @@ def _notes(choices: Choices, arms: Iterable[SupportArm]) -> Iterator[str]:
     if not len(choices.truth):
         yield "There is no record of a support dialogue."
         return
+    if choices.tasks > 1:
+        yield f"{plural(choices.tasks, 'task')} are counted together; an instance that several hold counts in each."
     if choices.dialogues < FEW:
-        yield f"Only {choices.dialogues} dialogues: intervals and tests that draw dialogues are rough, often too sure."
+        yield f"Only {plural(choices.dialogues, 'dialogue')}: intervals are rough, and often too short."
     if unparsed := sum(arm.unparsed for arm in arms):
-        yield f"{unparsed} answers name no strategy: a miss for Q, F1 and accuracy, left out of preferences and B."
+        count = plural(unparsed, "answer without a strategy", "answers without a strategy")
+        yield f"{count}: a miss for Q, F1 and accuracy, left out of preferences and B."
     if failed := sum(arm.failed for arm in arms):
-        yield f"{failed} attempts failed: they are in no number here."
+        yield f"{plural(failed, 'attempt')} failed: in no number here."
     if choices.strangers:
-        yield f"{choices.strangers} records of other tasks, arms or strategies than the plan's are left out."
+        yield f"{plural(choices.strangers, 'record')} of other tasks, arms or strategies than the plan's left out."
     if silent := [arm.arm for arm in arms if not arm.n]:
         yield f"No answers of {', '.join(silent)}."
     yield from _note_texts(choices, arms)

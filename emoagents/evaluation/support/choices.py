@@ -59,6 +59,7 @@ class Choices:
         said: what each arm chose, shape (arms, instances).
         attempts: of each arm, by number of instance. references: the human replies.
         strangers: records left out, as no arm or task of the plan's or without a known strategy.
+        tasks: of how many tasks of the suite these are; they are counted together.
     """
 
     arms: tuple[str, ...]
@@ -73,6 +74,7 @@ class Choices:
     attempts: tuple[Mapping[int, Attempt], ...]
     references: tuple[str, ...]
     strangers: int
+    tasks: int = 1
 
     @property
     def answered(self) -> npt.NDArray[np.bool_]:
@@ -136,6 +138,7 @@ class _Reader:
             attempts=attempts,
             references=tuple(row.reference for row in rows),
             strangers=self.strangers,
+            tasks=len({task for task, _, _ in places}),
         )
 
 

@@ -15,7 +15,10 @@ _DATA = ConfigDict(frozen=True, extra="ignore")
 
 
 class Estimate(BaseModel):
-    """A number with its interval; None where there is nothing to count, and no interval of fewer than 2 dialogues."""
+    """A number with its interval; None where there is nothing to count.
+
+    There is no interval of fewer than 2 dialogues, nor where all resamples are alike.
+    """
 
     model_config = _DATA
 

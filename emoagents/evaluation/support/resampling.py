@@ -31,10 +31,14 @@ def bootstrap(table: Table, times: Array) -> Array:
 
 
 def percentiles(values: Array, alpha: float) -> tuple[Array, Array]:
-    """Return the ends of the percentile intervals of each metric; NaN for a metric that no resample has."""
+    """Return the ends of the percentile intervals of each metric; NaN for one that no resample has, or all alike.
+
+    Resamples that are all alike, as of an arm that never says but one strategy, show no spread: that is no certainty.
+    """
     found = np.full((2, values.shape[1]), np.nan)
     some = ~np.isnan(values).all(axis=0)
     found[:, some] = np.nanquantile(values[:, some], [alpha / 2, 1 - alpha / 2], axis=0)
+    found[:, found[1] - found[0] < _SAME] = np.nan
     return found[0], found[1]
 
 
