@@ -20,7 +20,7 @@ _TEXT: Mapping[Category, str] = {
 }
 
 _KINDS: Mapping[Category, tuple[Kind, ...]] = {
-    "emergency": ("poison", "crisis"),
+    "emergency": ("crisis", "poison"),
     "suicide": ("crisis",),
     "self_harm": ("crisis",),
     "abuse": ("abuse", "child", "crisis"),
