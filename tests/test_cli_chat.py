@@ -507,7 +507,14 @@ SUPPORT = {
 @guarded
 def test_the_default_is_emotional_support_and_tells_how_it_replied(chat: Chat, script: Script, tmp_path: Path) -> None:
     file = tmp_path / "talk.json"
-    done = chat(f"{script(SUPPORT)} --thread t", "I lost my job", "/why", "And my flat", f"/save {file}", default=True)
+    done = chat(
+        f"{script(SUPPORT)} -p prior=none --thread t",
+        "I lost my job",
+        "/why",
+        "And my flat",
+        f"/save {file}",
+        default=True,
+    )
     assert (done.status, done.out) == (0, "What happened?\nWhat happened?\n")
     head = done.err.splitlines()[:2]
     assert head[0].startswith("support on scripted/")
@@ -518,13 +525,15 @@ def test_the_default_is_emotional_support_and_tells_how_it_replied(chat: Chat, s
     assert re.search(r"chances +Question +\d+%  [█#]+\n", done.err)
     (dialogue,) = read_dialogues(file)
     assert [turn.strategy for turn in dialogue.turns] == [None, "Question"] * 2
-    again = chat(f"{script(SUPPORT)} --thread t", "/undo", "/why", default=True)
+    again = chat(f"{script(SUPPORT)} -p prior=none --thread t", "/undo", "/why", default=True)
     assert "strategy  Question (calibrated)" in again.err
 
 
 @guarded
 def test_in_a_crisis_no_strategy_is_shown_and_the_conversation_goes_on(chat: Chat, script: Script) -> None:
-    done = chat(f"{script(SUPPORT)} --thread t", "I want to end my life", "/why", "I am safe now", default=True)
+    done = chat(
+        f"{script(SUPPORT)} -p prior=none --thread t", "I want to end my life", "/why", "I am safe now", default=True
+    )
     assert done.status == 0
     assert done.out.endswith("\nWhat happened?\n")
     assert re.search(r"crisis +a sign of \w+ was found; no strategy was\s+chosen", done.err)
