@@ -457,6 +457,12 @@ def test_each_fold_expects_the_shares_of_its_own_training_dialogues(
     assert got[1]["Others"] == pytest.approx(1 / 16)
 
 
+def test_a_dialogue_that_is_only_asked_about_has_a_planner(instances: list[Instance]) -> None:
+    known, other = instances[:-6], instances[-6:]
+    found = cross_fit(known, like=[*known[:6], *other])
+    assert is_distribution(found.distribution(other[0].context, dialogue=other[0].dialogue))
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"seed": 0, "folds": 2, "dialogues": {"a": 2}}', "[" * 100_000], ids=range(5)
 )

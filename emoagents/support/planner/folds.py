@@ -125,16 +125,17 @@ def cross_fit(
             another sampling are going to be asked about.
         folds: 2 to as many as there are dialogues.
         like: instances as they are going to be asked about. Each planner expects the shares of labels that they have
-            in the dialogues that it is trained on; those of the held-out ones are not looked at.
+            in the dialogues that it is trained on; those of the held-out ones are not looked at. Their dialogues are
+            split as well, whether or not they are among `instances`.
 
     Raises:
         ParameterError: there are fewer dialogues than folds, fewer than 2 folds, or the data of some folds together
             are too few to train on. MissingExtraError: scikit-learn is not installed.
     """
-    fold_of = split_dialogues(instances, folds, seed)
+    fold_of = split_dialogues([*instances, *like], folds, seed)
     planners = []
     for fold in range(folds):
-        shares = _shares([one for one in like if fold_of.get(one.dialogue, fold) != fold])
+        shares = _shares([one for one in like if fold_of[one.dialogue] != fold])
         rest = [one for one in instances if fold_of[one.dialogue] != fold]
         planners.append(train(rest, seed=seed, shares=shares, validated=False))
     return CrossFitted(tuple(planners), fold_of, seed)
