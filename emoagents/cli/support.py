@@ -6,7 +6,7 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from emoagents.cli.compare import run_comparison
 from emoagents.cli.options import CompareOptions, SupportOptions
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from emoagents.support.dialogue import Instance
 
 __all__ = ["evaluate_support"]
+
+_SAMPLINGS: dict[str, Literal["paper", "all"]] = {"paper": "paper", "all": "all"}
 
 _DEFAULT = "vanilla, calibrated, planner"
 
@@ -48,9 +50,9 @@ def _instances(options: SupportOptions, sampling: str) -> list[Instance]:
     from emoagents.support.instances import make_instances
     from emoagents.support.load import read_dialogues
 
-    if sampling != "paper" and sampling != "all":
+    if sampling not in _SAMPLINGS:
         raise ParameterError(f"--sampling is paper or all, not {sampling!r}")
-    return make_instances(read_dialogues(options.data), sampling=sampling, seed=options.seed)
+    return make_instances(read_dialogues(options.data), sampling=_SAMPLINGS[sampling], seed=options.seed)
 
 
 def _is_planner(method: str) -> bool:

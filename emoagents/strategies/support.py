@@ -36,7 +36,7 @@ from emoagents.support.retrieval import Examples, read_examples, shipped_example
 
 __all__ = ["SupportDialogue"]
 
-_REFERENCES = 12
+_REFERENCES = 24
 """Example dialogues that a prior is measured on."""
 
 NodeName = Literal["guard", "assess", "select", "respond"]
@@ -62,7 +62,7 @@ class SupportDialogue(Answering):
             object with `distribution`.
         commonsense: for the method commonsense: a function from an utterance to texts for xReact, xIntent, xNeed,
             xEffect and xWant; None: the context's own model.
-        prior: calibrated: the model's own preference, measured on example "dialogues" (12 short calls, once a thread)
+        prior: calibrated: the model's own preference, measured on example "dialogues" (24 short calls, once a thread)
             or on "content_free" texts (6), "none", or a file that `emoagents support prior` or `support eval` wrote.
         strength: calibrated: how much of that preference is divided out, 0 to 1 (more overshoots).
         stage_strength: calibrated: how much less likely strategies are that are not typical of the assessed stage.
@@ -101,8 +101,7 @@ class SupportDialogue(Answering):
     card: CardSource = None
 
     def __post_init__(self) -> None:
-        self._watching()
-        _ = self._chooser, self._shelf  # a file that can't be read is told before anything is paid
+        _ = self._watcher, self._chooser, self._shelf  # a file that can't be read is told before anything is paid
         if self.commonsense is not None and not callable(self.commonsense):
             raise ParameterError("commonsense must be a function from an utterance to texts, or None")
         object.__setattr__(self, "prior", _prior(self.prior))
@@ -154,7 +153,7 @@ class SupportDialogue(Answering):
     # -- the steps -----------------------------------------------------------------------------------------------
 
     async def _guard(self, state: AnswerState, run: Run) -> Update:
-        guard = self._watching()
+        guard = self._watcher
         return {} if guard is None else await watch(state, run, guard, ask_model=self.guard == "model")
 
     async def _assess(self, state: AnswerState, run: Run) -> Update:
@@ -196,7 +195,8 @@ class SupportDialogue(Answering):
             assessment=state.get("assessment"),
         )
 
-    def _watching(self) -> CrisisGuard | None:
+    @cached_property
+    def _watcher(self) -> CrisisGuard | None:
         return _guard_of(self.guard, self.locale)
 
     @cached_property

@@ -68,7 +68,10 @@ def _stage(labels: Sequence[SupportStrategy], rank: int) -> Stage | None:
     votes: Counter[Stage] = Counter()
     for label in labels[max(0, rank - _REACH) : rank + _REACH + 1]:
         votes.update(STAGES_OF[label])
-    return max(_TIES, key=lambda one: votes[one]) if votes else None
+    if not votes:
+        return None
+    winner: Stage = max(_TIES, key=lambda one: votes[one])
+    return winner
 
 
 # ---- instances

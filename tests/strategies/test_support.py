@@ -175,7 +175,7 @@ def test_calibration_divides_out_what_the_model_says_where_there_is_nothing_to_c
     assert result.answer == found["strategy"] == "Reflection of feelings"
     assert found["before"]["Question"] == pytest.approx(0.5 / 1.0, abs=1e-3)
     assert "without calibration it would be Question" in found["reason"]
-    assert result.usage.calls == 13
+    assert result.usage.calls == 25
     assert all(c.request.max_tokens == 1 and c.request.top_logprobs for c in model.calls)
 
 
@@ -230,7 +230,7 @@ def test_a_thread_measures_the_preference_once() -> None:
     model = with_logprobs({"letter only": USUAL, "": REPLY})
     app = SupportDialogue(assess=False).compile(checkpointer=InMemorySaver())
     thread: Any = {"configurable": {"thread_id": "t"}}
-    for count, said in ((14, SAID), (16, "And now?")):
+    for count, said in ((26, SAID), (28, "And now?")):
         app.invoke({"messages": [("user", said)]}, thread, context=Context(model=model))
         assert len(model.calls) == count
 

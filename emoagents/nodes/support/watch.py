@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from pydantic import BaseModel
 
 from emoagents.model.request import Completion, Message
 from emoagents.nodes.respond import conclude
@@ -67,12 +68,12 @@ def _was_answered(said: _Said, reply: str) -> bool:
 async def _asked(texts: Sequence[str], run: Run, guard: CrisisGuard) -> Sign | None:
     """Ask the context's model as well. A check that fails does not stop the reply; the trace says so."""
 
-    async def ask(prompt: list[Message], schema: type) -> Completion:
+    async def ask(prompt: list[Message], schema: type[BaseModel]) -> Completion:
         return await run.ask_one(prompt, temperature=0.0, response_format=schema)
 
     found = await guard.model_sign(texts, ask)
-    if found.error:
-        run.emit("unparsed", what="crisis check", reason=found.error)
+    if not found.judged:
+        run.emit("unparsed", what="crisis check", reason=found.reason)
     return found.sign
 
 
