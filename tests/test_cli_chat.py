@@ -649,12 +649,14 @@ def test_flowing_text_fits_and_loses_nothing(pieces: list[str], width: int) -> N
 
 
 def test_no_word_is_broken_that_fits_in_a_line() -> None:
-    glass = Glass()
-    flow = Flow(glass, 20)
     text = "Losing a job hurts and extraordinarily so when it was a good one."
-    for sign in text:
-        flow.write(sign)
-    assert glass.rows == ["Losing a job hurts", "and extraordinarily", "so when it was a", "good one."]
+    for pieces in (list(text), [text]):
+        glass = Glass()
+        flow = Flow(glass, 20)
+        for piece in pieces:
+            flow.write(piece)
+        assert glass.rows == ["Losing a job hurts", "and extraordinarily", "so when it was a", "good one."]
+    assert "\b" not in glass.getvalue(), "what comes whole is written once"
 
 
 def test_the_store_is_a_checkpointers_file(chat: Chat, script: Script) -> None:

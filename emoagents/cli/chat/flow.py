@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TextIO
 
 from rich.cells import cell_len
@@ -9,6 +10,8 @@ from rich.cells import cell_len
 from emoagents.cli.text import harmless
 
 __all__ = ["Flow"]
+
+_PARTS = re.compile(r"[ \n]|[^ \n]+")
 
 
 class Flow:
@@ -35,8 +38,10 @@ class Flow:
         """Print a piece."""
         text = self._held + text
         self._held = "\r" if text.endswith("\r") else ""  # perhaps the first half of a line's end
-        for sign in harmless(text.removesuffix("\r")).replace("\t", "    "):
-            self._put(sign)
+        for part in _PARTS.findall(harmless(text.removesuffix("\r")).replace("\t", "    ")):
+            self._make_room(part)
+            for sign in part:
+                self._put(sign)
         self._stream.flush()
 
     def end(self) -> None:
@@ -44,6 +49,12 @@ class Flow:
         if not self._fresh:
             self._next_line()
         self._stream.flush()
+
+    def _make_room(self, part: str) -> None:
+        """Begin a line for a word that is known to be too long for this one, so that nothing has to be moved."""
+        cells = cell_len(part)
+        if part not in " \n" and not self._word and self._column and self._column + cells > self._room >= cells:
+            self._next_line()
 
     def _put(self, sign: str) -> None:
         if sign == "\n":
