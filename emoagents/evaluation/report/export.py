@@ -18,7 +18,7 @@ from emoagents.evaluation.report.latest import Latest
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["write_tables"]
+__all__ = ["replaced", "write_tables"]
 
 Row: TypeAlias = "dict[str, Any]"
 Write: TypeAlias = Callable[[Row], None]
@@ -46,7 +46,7 @@ def write_tables(folder: Path, plan: Plan, findings: Findings, records: Callable
             row = _row(record, metrics)
             spreadsheet(row)
             parquet({**row, "trace": _json(record.trace)})
-    with _replaced(paths[2]) as new:
+    with replaced(paths[2]) as new:
         new.write_text(json.dumps(plain(findings.model_dump()), indent=2) + "\n", encoding="utf-8")
     return paths
 
@@ -95,7 +95,7 @@ def _json(data: Any) -> str:
 
 
 @contextmanager
-def _replaced(path: Path) -> Iterator[Path]:
+def replaced(path: Path) -> Iterator[Path]:
     """Give a new file that takes the path's place when all went well: nobody reads half a table."""
     new = path.with_name(path.name + ".new")
     try:
@@ -110,7 +110,7 @@ def _replaced(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _spreadsheet(path: Path, metrics: Iterable[str]) -> Iterator[Write]:
-    with _replaced(path) as new, new.open("w", encoding="utf-8", newline="") as file:
+    with replaced(path) as new, new.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, _columns(metrics))
         writer.writeheader()
         yield lambda row: writer.writerow({name: _cell(value) for name, value in row.items()})
@@ -141,7 +141,7 @@ def _parquet(path: Path, metrics: Iterable[str]) -> Iterator[Write]:
     except ImportError:
         raise MissingExtraError("evaluation", "a Parquet file") from None
     schema = _schema(_columns(metrics))
-    with _replaced(path) as new, parquet.ParquetWriter(new, schema, compression="zstd") as writer:
+    with replaced(path) as new, parquet.ParquetWriter(new, schema, compression="zstd") as writer:
         groups = _Groups(writer, schema)
         yield groups.add
         groups.flush()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["write_figures"]
+__all__ = ["bare", "literal", "new_figure", "save_figure", "write_figures"]
 
 _WIDTH, _DPI = 8.0, 150
 """Inches and dots for each: 1200 pixels."""
@@ -38,10 +38,10 @@ def write_figures(folder: Path, plan: Plan, findings: Findings) -> list[Path]:
     view, out = View(plan, findings), folder / "figures"
     out.mkdir(parents=True, exist_ok=True)
     made = [(name, draw(view)) for name, draw in _FIGURES.items()]
-    return [_save(figure, out / f"{name}.png") for name, figure in made if figure is not None]
+    return [save_figure(figure, out / f"{name}.png") for name, figure in made if figure is not None]
 
 
-def _figure(height: float) -> Figure:
+def new_figure(height: float) -> Figure:
     """Return an empty figure of its own: nothing is shared with a program that draws with matplotlib itself."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -53,17 +53,17 @@ def _figure(height: float) -> Figure:
     return figure
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path) -> Path:
     figure.savefig(path, metadata={"Software": "emoagents"})
     return path
 
 
-def _bare(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9)
 
 
-def _literal(text: str, most: int = 44) -> str:
+def literal(text: str, most: int = 44) -> str:
     """Return a name as matplotlib shall write it: a dollar sign begins no formula."""
     shown = text if len(text) <= most else f"{text[: most - 1]}…"
     return shown.replace("$", r"\$")
@@ -76,9 +76,9 @@ def _cost_quality(view: View) -> Figure | None:
     found = view.measured()
     if not found:
         return None
-    figure = _figure(5.2 + max(0.0, len(found) - 16) * 0.12)
+    figure = new_figure(5.2 + max(0.0, len(found) - 16) * 0.12)
     axes = figure.add_subplot()
-    _bare(axes)
+    bare(axes)
     for _, arm, row in found:
         _point(axes, arm, row)
     _frontier(axes, view)
@@ -161,7 +161,7 @@ def _legend(axes: Axes, points: Sequence[tuple[int, Arm, float, float]]) -> None
 
     handles = [
         Line2D([], [], ls="", marker=_TONES[arm.tone][0], color=_TONES[arm.tone][1], ms=5,
-               label=_literal(f"{number}  {arm.label}", 34))
+               label=literal(f"{number}  {arm.label}", 34))
         for number, arm, _, _ in points
     ]  # fmt: skip
     tones = {arm.tone for _, arm, _, _ in points}
@@ -184,7 +184,7 @@ def _differences(view: View) -> Figure | None:
     if not parts:
         return None
     sizes = [len(rows) + 2.2 for _, rows in parts]
-    figure = _figure(0.28 * sum(sizes) + 0.5)
+    figure = new_figure(0.28 * sum(sizes) + 0.5)
     places = figure.subplots(len(parts), 1, height_ratios=sizes, sharex=True, squeeze=False)
     for axes, (title, rows) in zip(places[:, 0], parts, strict=True):
         names = [d.arm if "baseline" in title else f"{d.arm} - {d.reference}" for d in rows]
@@ -206,7 +206,7 @@ def _span(d: Difference) -> tuple[float, float, float, bool]:
 
 
 def _forest(axes: Axes, names: Sequence[str], spans: Sequence[tuple[float, float, float, bool]]) -> None:
-    _bare(axes)
+    bare(axes)
     axes.axvline(0, color=_SOFT, lw=1)
     axes.grid(axis="x", color="#e3e6ea", lw=0.8)
     axes.set_axisbelow(True)
@@ -214,7 +214,7 @@ def _forest(axes: Axes, names: Sequence[str], spans: Sequence[tuple[float, float
         colour = _INK if not strong else _GAIN if value > 0 else _LOSS
         axes.plot([low, high], [place, place], color=colour, lw=1.4)
         axes.plot(value, place, "o", color=colour, mfc=colour if strong else "white", ms=6.5)
-    axes.set_yticks(range(len(names)), [_literal(name) for name in names])
+    axes.set_yticks(range(len(names)), [literal(name) for name in names])
     axes.set_ylim(-0.7, len(names) - 0.3)
 
 
@@ -229,12 +229,12 @@ def _tasks(view: View) -> Figure | None:
         return None
     # The longer list goes down the side: a picture 1200 pixels wide has room for some sixteen columns.
     down, across = (view.tasks, arms) if len(view.tasks) > len(arms) else (arms, view.tasks)
-    figure = _figure(1.6 + 0.34 * len(down) + 0.06 * max(len(names.get(a, a)) for a in across))
+    figure = new_figure(1.6 + 0.34 * len(down) + 0.06 * max(len(names.get(a, a)) for a in across))
     axes = figure.add_subplot()
     cell: Callable[[str, str], tuple[str, str]] = lambda a, b: (a, b) if down is arms else (b, a)  # noqa: E731
     _heat(axes, view, [[cell(a, b) for b in across] for a in down])
-    axes.set_yticks(range(len(down)), [_literal(names.get(n, n), 34) for n in down], fontsize=9)
-    shown = [_literal(names.get(n, n), 24) for n in across]
+    axes.set_yticks(range(len(down)), [literal(names.get(n, n), 34) for n in down], fontsize=9)
+    shown = [literal(names.get(n, n), 24) for n in across]
     axes.set_xticks(range(len(across)), shown, fontsize=8, rotation=45 if len(across) > 4 else 0)
     if len(across) > 4:
         for label in axes.get_xticklabels():
@@ -282,7 +282,7 @@ def _repairs(view: View) -> Figure | None:
     rows = [row for row in view.findings.repairs if row.tries]
     if not rows:
         return None
-    figure = _figure(0.28 * len(rows) + 1.2)
+    figure = new_figure(0.28 * len(rows) + 1.2)
     axes = figure.add_subplot()
     names = [f"{row.arm}: {row.emotion} ({row.repaired} of {row.tries})" for row in rows]
     spans = [(row.repaired / row.tries, row.low, row.high, False) for row in rows]

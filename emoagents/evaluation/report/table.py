@@ -16,7 +16,7 @@ from emoagents.evaluation.report.words import cost, count, interval, level, prob
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["print_findings"]
+__all__ = ["Column", "print_columns", "print_findings", "print_title", "sayer"]
 
 _GAP = "  "
 
@@ -25,7 +25,7 @@ _NARROWEST = 27
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
     """A column: its head, its cells, and when it goes where there is no room (0: never; else the greatest first)."""
 
     head: str
@@ -45,7 +45,7 @@ class _Column:
 def print_findings(console: Console, plan: Plan, findings: Findings) -> None:
     """Print the findings so that they can be read on 80 columns and without colours."""
     view = View(plan, findings)
-    say = _sayer(console)
+    say = sayer(console)
     for sentence in headline(plan, findings):
         say(sentence)
     _print_arms(console, say, view)
@@ -53,12 +53,12 @@ def print_findings(console: Console, plan: Plan, findings: Findings) -> None:
     _print_selections(console, say, findings)
     _print_repairs(console, say, findings)
     if told := notes(plan, findings):
-        _title(console, say, "Notes")
+        print_title(console, say, "Notes")
         for note in told:
             say(f"- {note}")
 
 
-def _sayer(console: Console) -> Callable[..., None]:
+def sayer(console: Console) -> Callable[..., None]:
     """Return what prints a line: in ASCII where the terminal's encoding has nothing else."""
 
     def say(text: str, style: str | None = None, *, wrap: bool = True) -> None:
@@ -69,7 +69,7 @@ def _sayer(console: Console) -> Callable[..., None]:
     return say
 
 
-def _title(console: Console, say: Callable[..., None], text: str) -> None:
+def print_title(console: Console, say: Callable[..., None], text: str) -> None:
     console.print()
     say(text, "bold")
 
@@ -77,7 +77,7 @@ def _title(console: Console, say: Callable[..., None], text: str) -> None:
 # ---- tables
 
 
-def _print_columns(console: Console, say: Callable[..., None], columns: Sequence[_Column], strong: int = -1) -> None:
+def print_columns(console: Console, say: Callable[..., None], columns: Sequence[Column], strong: int = -1) -> None:
     """Print columns, the least important left out until the rest fits.
 
     Args:
@@ -89,22 +89,22 @@ def _print_columns(console: Console, say: Callable[..., None], columns: Sequence
         say(_line(shown, number), "bold" if number == strong else None, wrap=False)
 
 
-def _fitting(columns: list[_Column], width: int) -> list[_Column]:
+def _fitting(columns: list[Column], width: int) -> list[Column]:
     shown = list(columns)
     while _total(shown) - max(0, shown[0].width - _NARROWEST) > width and any(column.goes for column in shown):
         shown.remove(max(shown, key=lambda column: column.goes))
     room = width - (_total(shown) - shown[0].width)
     if shown[0].width > room:
         cells = [_shortened(cell, max(8, room)) for cell in shown[0].cells]
-        shown[0] = _Column(shown[0].head, cells, left=True)
+        shown[0] = Column(shown[0].head, cells, left=True)
     return shown
 
 
-def _total(columns: Sequence[_Column]) -> int:
+def _total(columns: Sequence[Column]) -> int:
     return sum(column.width for column in columns) + len(_GAP) * (len(columns) - 1)
 
 
-def _line(columns: Sequence[_Column], number: int | None) -> str:
+def _line(columns: Sequence[Column], number: int | None) -> str:
     cells = []
     for column in columns:
         text = column.head if number is None else column.cells[number]
@@ -136,33 +136,33 @@ def _print_arms(console: Console, say: Callable[..., None], view: View) -> None:
     rows = [row for arm in view.plan.arms if (row := view.row(arm.label)) is not None]
     if not rows:
         return
-    _title(console, say, "All tasks" if len(view.tasks) > 1 else view.tasks[0])
+    print_title(console, say, "All tasks" if len(view.tasks) > 1 else view.tasks[0])
     best = max(range(len(rows)), key=lambda number: rows[number].score or -1.0)
-    _print_columns(console, say, list(_arm_columns(view, rows)), best)
+    print_columns(console, say, list(_arm_columns(view, rows)), best)
     alpha = f"{view.findings.alpha:g}"
     say(
         f"* Holm p < {alpha}. F: no arm is as good for fewer tokens. Answers, tokens and usd are means per item.", "dim"
     )
 
 
-def _arm_columns(view: View, rows: Sequence[ArmRow]) -> Iterator[_Column]:
+def _arm_columns(view: View, rows: Sequence[ArmRow]) -> Iterator[Column]:
     called = level(view.findings.alpha)
     base = [view.difference("baseline", row.arm) for row in rows]
     twin = [view.difference("twin", row.arm) for row in rows]
-    yield _Column("arm", [_named(view.plan, row.arm) for row in rows], left=True)
-    yield _Column("score", [score(row.score) for row in rows])
-    yield _Column(called, [interval(row.low, row.high) for row in rows], goes=3)
-    yield _Column("to base", [_marked(d) for d in base])
-    yield _Column(called, [_spread(d) for d in base], goes=2)
-    yield _Column("Holm p", [probability(d.p_holm) if d else "" for d in base], goes=8)
-    yield _Column("to twin", [_marked(d) for d in twin], goes=1)
-    yield _Column(called, [_spread(d) for d in twin], goes=9)
-    yield _Column("answers", [count(row.answers) for row in rows], goes=4)
-    yield _Column("tokens", [count(row.tokens) for row in rows], goes=1)
-    yield _Column("usd", [cost(row.usd) for row in rows], goes=5)
-    yield _Column("unparsed", [share(row.unparsed) for row in rows], goes=6)
-    yield _Column("failed", [share(row.failed) for row in rows], goes=7)
-    yield _Column("F", ["F" if row.frontier else "" for row in rows], goes=1)
+    yield Column("arm", [_named(view.plan, row.arm) for row in rows], left=True)
+    yield Column("score", [score(row.score) for row in rows])
+    yield Column(called, [interval(row.low, row.high) for row in rows], goes=3)
+    yield Column("to base", [_marked(d) for d in base])
+    yield Column(called, [_spread(d) for d in base], goes=2)
+    yield Column("Holm p", [probability(d.p_holm) if d else "" for d in base], goes=8)
+    yield Column("to twin", [_marked(d) for d in twin], goes=1)
+    yield Column(called, [_spread(d) for d in twin], goes=9)
+    yield Column("answers", [count(row.answers) for row in rows], goes=4)
+    yield Column("tokens", [count(row.tokens) for row in rows], goes=1)
+    yield Column("usd", [cost(row.usd) for row in rows], goes=5)
+    yield Column("unparsed", [share(row.unparsed) for row in rows], goes=6)
+    yield Column("failed", [share(row.failed) for row in rows], goes=7)
+    yield Column("F", ["F" if row.frontier else "" for row in rows], goes=1)
 
 
 def _marked(difference: Difference | None) -> str:
@@ -182,9 +182,9 @@ def _print_tasks(console: Console, say: Callable[..., None], view: View) -> None
     """Print a row a task and a column an arm, in as many blocks as the terminal's width needs."""
     if len(view.tasks) < 2:
         return
-    _title(console, say, "Task by task")
+    print_title(console, say, "Task by task")
     names = short_names(view.tasks)
-    first = _Column("task", [one_line(names[task]) for task in view.tasks], left=True)
+    first = Column("task", [one_line(names[task]) for task in view.tasks], left=True)
     columns = [_task_column(view, arm.label, number) for number, arm in enumerate(view.plan.arms, 1)]
     if _numbered(view.plan):
         say("The numbers are the arms' above.", "dim")
@@ -192,7 +192,7 @@ def _print_tasks(console: Console, say: Callable[..., None], view: View) -> None
     for place, block in enumerate(blocks):
         if place:
             console.print()
-        _print_columns(console, say, block)
+        print_columns(console, say, block)
 
 
 def _numbered(plan: Plan) -> bool:
@@ -207,16 +207,16 @@ def _named(plan: Plan, label: str) -> str:
     return f"{number:>{len(str(len(plan.arms)))}} {one_line(label)}"
 
 
-def _task_column(view: View, arm: str, number: int) -> _Column:
+def _task_column(view: View, arm: str, number: int) -> Column:
     cells = []
     for task in view.tasks:
         row, difference = view.row(arm, task), view.difference("baseline", arm, task)
         mark = "*" if difference is not None and difference.significant else " "
         cells.append(score(row.score if row else None) + mark)
-    return _Column(f"{number} " if _numbered(view.plan) else f"{one_line(arm)} ", cells)
+    return Column(f"{number} " if _numbered(view.plan) else f"{one_line(arm)} ", cells)
 
 
-def _blocks(first: _Column, columns: Sequence[_Column], width: int) -> Iterator[list[_Column]]:
+def _blocks(first: Column, columns: Sequence[Column], width: int) -> Iterator[list[Column]]:
     block = [first]
     for column in columns:
         if len(block) > 1 and _total([*block, column]) > max(width, 40):
@@ -232,7 +232,7 @@ def _blocks(first: _Column, columns: Sequence[_Column], width: int) -> Iterator[
 def _print_selections(console: Console, say: Callable[..., None], findings: Findings) -> None:
     if not findings.selections:
         return
-    _title(console, say, "Best of a family, chosen on one half of the items and scored on the other")
+    print_title(console, say, "Best of a family, chosen on one half of the items and scored on the other")
     for found in findings.selections:
         spread = interval(found.low, found.high, sign=True)
         say(f"{found.family}: {' and '.join(dict.fromkeys(found.chosen))} of {len(found.members)} arms")
@@ -244,13 +244,13 @@ def _print_repairs(console: Console, say: Callable[..., None], findings: Finding
     rows = findings.repairs
     if not rows:
         return
-    _title(console, say, "Wrong answers that were right after a retry, by emotion")
+    print_title(console, say, "Wrong answers that were right after a retry, by emotion")
     columns = [
-        _Column("arm", [one_line(row.arm) for row in rows], left=True),
-        _Column("emotion", [one_line(row.emotion) for row in rows], left=True),
-        _Column("retries", [str(row.tries) for row in rows], goes=2),
-        _Column("right", [str(row.repaired) for row in rows], goes=3),
-        _Column("rate", [score(row.repaired / row.tries if row.tries else None) for row in rows]),
-        _Column(level(findings.alpha), [interval(row.low, row.high) for row in rows], goes=1),
+        Column("arm", [one_line(row.arm) for row in rows], left=True),
+        Column("emotion", [one_line(row.emotion) for row in rows], left=True),
+        Column("retries", [str(row.tries) for row in rows], goes=2),
+        Column("right", [str(row.repaired) for row in rows], goes=3),
+        Column("rate", [score(row.repaired / row.tries if row.tries else None) for row in rows]),
+        Column(level(findings.alpha), [interval(row.low, row.high) for row in rows], goes=1),
     ]
-    _print_columns(console, say, columns)
+    print_columns(console, say, columns)

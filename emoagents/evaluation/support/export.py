@@ -10,7 +10,7 @@ from typing import Any
 
 from emoagents.evaluation.record import Plan, Record
 from emoagents.evaluation.report.embed import plain, well_formed
-from emoagents.evaluation.report.export import _replaced
+from emoagents.evaluation.report.export import replaced
 from emoagents.evaluation.report.latest import Latest
 from emoagents.evaluation.support.choices import SUITE, dialogue_of
 from emoagents.evaluation.support.findings import SupportFindings
@@ -29,7 +29,7 @@ def write_files(
 ) -> list[Path]:
     """Write the files and return their paths. The records are streamed: they need not fit into memory."""
     folder.mkdir(parents=True, exist_ok=True)
-    with _replaced(folder / PREDICTIONS) as new, new.open("w", encoding="utf-8") as file:
+    with replaced(folder / PREDICTIONS) as new, new.open("w", encoding="utf-8") as file:
         file.writelines(_line(row) for row in _rows(plan, records))
     preferences = [_write(folder / f"preferences-{name}.json", one) for name, one in _preferences(plan, found)]
     return [folder / PREDICTIONS, _write(folder / SUMMARY, found.model_dump()), *preferences]
@@ -97,6 +97,6 @@ def _model(plan: Plan, arm: str) -> str:
 
 
 def _write(path: Path, data: Any) -> Path:
-    with _replaced(path) as new:
+    with replaced(path) as new:
         new.write_text(well_formed(json.dumps(plain(data), indent=2, ensure_ascii=False)) + "\n", encoding="utf-8")
     return path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emoagents.evaluation.report.figures import _bare, _figure, _literal, _save
+from emoagents.evaluation.report.figures import bare, literal, new_figure, save_figure
 from emoagents.evaluation.support.export import file_names
 from emoagents.evaluation.support.findings import SupportArm, SupportFindings
 from emoagents.evaluation.support.numbers import number
@@ -77,12 +77,12 @@ def _preferences(out: Path, found: SupportFindings) -> Drawn | None:
         _bars(axes, found.labels, arm, most)
     figure.supxlabel("preference: 1 is none, more is preferred", fontsize=9)
     alt = "Bars of each arm's preference for each strategy, with a line at 1. " + " ".join(map(_preferred, arms))
-    return Drawn(_save(figure, out / "preferences.png"), "Preference of each arm for each strategy", alt)
+    return Drawn(save_figure(figure, out / "preferences.png"), "Preference of each arm for each strategy", alt)
 
 
 def _bars(axes: Axes, labels: Sequence[str], arm: SupportArm, most: float) -> None:
     values = [arm.preferences[label] for label in labels]
-    _bare(axes)
+    bare(axes)
     axes.barh(range(len(labels)), values, color=[_MORE if value > 1 else _SOFT for value in values], height=0.72)
     axes.axvline(1, color=_INK, lw=1)
     for place, value in enumerate(values):
@@ -92,7 +92,12 @@ def _bars(axes: Axes, labels: Sequence[str], arm: SupportArm, most: float) -> No
     axes.set_yticks(range(len(labels)), [short(label) for label in labels])
     axes.set_xlim(0, most * 1.2)
     axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.set_title(f"{_literal(arm.arm, 24)}  B {number(arm.b.value, 'b')}", loc="left", fontsize=9, weight="bold")
+    axes.set_title(
+        f"{literal(arm.arm.removeprefix('support:'), 26)}\nB {number(arm.b.value, 'b')}",
+        loc="left",
+        fontsize=9,
+        weight="bold",
+    )
 
 
 def _preferred(arm: SupportArm) -> str:
@@ -110,18 +115,18 @@ def _mixes(out: Path, found: SupportFindings) -> Drawn | None:
     figure, places = _grid(len(rows), 2.1)
     for axes, (name, mix) in zip(places, rows, strict=False):
         _stack(axes, found, mix)
-        axes.set_title(_literal(name, 28), loc="left", fontsize=9, weight="bold")
+        axes.set_title(literal(name.removeprefix("support:"), 28), loc="left", fontsize=9, weight="bold")
     _legend(figure, found.labels)
     figure.supxlabel("progress of the conversation, %", fontsize=9)
     figure.supylabel("share of the choices, %", fontsize=9)
     alt = "Stacked bars of the strategies' shares over the conversation, of humans and of each arm. " + " ".join(
         _commonest(name, mix) for name, mix in rows
     )
-    return Drawn(_save(figure, out / "strategy_mix.png"), "Strategies over the conversation, humans first", alt)
+    return Drawn(save_figure(figure, out / "strategy_mix.png"), "Strategies over the conversation, humans first", alt)
 
 
 def _stack(axes: Axes, found: SupportFindings, mix: Mapping[str, Mapping[str, float]]) -> None:
-    _bare(axes)
+    bare(axes)
     bottom = [0.0] * len(found.bins)
     for label, colour in zip(found.labels, _COLOURS, strict=True):
         heights = [100 * mix.get(part, {}).get(label, 0.0) for part in found.bins]
@@ -153,16 +158,16 @@ def _commonest(name: str, mix: Mapping[str, Mapping[str, float]]) -> str:
 def _confusion(path: Path, found: SupportFindings, arm: SupportArm) -> Drawn | None:
     if not arm.n:
         return None
-    figure = _figure(5.0)
+    figure = new_figure(5.0)
     axes = figure.add_subplot()
     shares = [[cell / max(1, sum(row)) for cell in row] for row in arm.confusion]
     image = axes.imshow(shares, cmap=_scale(), vmin=0, vmax=max(0.5, *(max(row) for row in shares)), aspect="auto")
     _cells(axes, arm.confusion, image.to_rgba(np.asarray(shares)))
     _sides(axes, found.labels, arm.confusion)
-    title = f"{_literal(arm.arm)}: Q {number(arm.q.value, 'q')}, B {number(arm.b.value, 'b')}"
+    title = f"{literal(arm.arm)}: Q {number(arm.q.value, 'q')}, B {number(arm.b.value, 'b')}"
     axes.set_title(title, loc="left", fontsize=11, weight="bold")
     return Drawn(
-        _save(figure, path), f"Human strategy against the strategy that {arm.arm} chose", _confused(found, arm)
+        save_figure(figure, path), f"Human strategy against the strategy that {arm.arm} chose", _confused(found, arm)
     )
 
 
@@ -214,7 +219,7 @@ def _grid(number: int, height: float) -> tuple[Figure, list[Axes]]:
     """Return a figure of several small ones that share their axes; those left over are empty."""
     across = min(number, _ACROSS)
     down = -(-number // across)
-    figure = _figure(0.9 + height * down)
+    figure = new_figure(0.9 + height * down)
     places = list(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat)
     for axes in places[number:]:
         axes.set_axis_off()
