@@ -18,7 +18,7 @@ from emoagents.support.crisis.locale import Locale, parse_locale
 from emoagents.support.crisis.model import Ask, asked
 from emoagents.support.crisis.normalise import readings
 from emoagents.support.crisis.patterns import Compiled, Patterns, load_patterns
-from emoagents.support.crisis.reply import reply_to
+from emoagents.support.crisis.reply import is_reply, reply_to
 from emoagents.support.crisis.sign import ModelSign, Sign
 
 __all__ = ["CrisisGuard"]
@@ -71,6 +71,10 @@ class CrisisGuard:
     def reply(self, sign: Sign) -> str:
         """Return the fixed reply to a sign, with help lines, in the locale's language or else in the sign's."""
         return reply_to(sign, self._place, self._helplines)
+
+    def is_reply(self, text: str) -> bool:
+        """Return whether a text is one of this guard's replies, to whatever sign and in whatever language."""
+        return is_reply(text, self._helplines)
 
     async def model_sign(self, texts: Sequence[str], ask: Ask) -> ModelSign:
         """Return a model's word on what a person wrote; a check that fails is "not judged", never "no sign".

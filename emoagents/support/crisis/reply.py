@@ -9,7 +9,7 @@ from emoagents.support.crisis.locale import Locale
 from emoagents.support.crisis.patterns import Category
 from emoagents.support.crisis.sign import Sign
 
-__all__ = ["reply_to"]
+__all__ = ["is_reply", "reply_to"]
 
 _TEXT: Mapping[Category, str] = {
     "emergency": "emergency_now",
@@ -35,6 +35,12 @@ def reply_to(sign: Sign, place: Locale, card: HelplineCard) -> str:
     text: str = getattr(replies, _TEXT[sign.category])
     lines = "\n".join(_lines(sign.category, place, replies, card))
     return text.strip().replace("{{lines}}", lines)
+
+
+def is_reply(text: str, card: HelplineCard) -> bool:
+    """Return whether a text is one of the fixed replies, of whatever sign, language and place: by how it begins."""
+    texts = (getattr(replies, name) for replies in card.languages.values() for name in set(_TEXT.values()))
+    return any(text.strip().startswith(fixed.strip().partition("{{lines}}")[0].strip()) for fixed in texts)
 
 
 def _replies(language: str, card: HelplineCard) -> Replies:
