@@ -36,6 +36,7 @@ __all__ = [
     "Value",
     "Variation",
     "card_names",
+    "cards_dir",
     "load_card",
     "override_card",
 ]
@@ -221,7 +222,7 @@ def _look_up(kind: str, name: str, entries: Mapping[str, _T]) -> _T:
 
 def card_names() -> list[str]:
     """Return the names of the cards that come with emoagents."""
-    return sorted(path.stem for path in _cards_dir().glob("*.toml"))
+    return sorted(path.stem for path in cards_dir().glob("*.toml"))
 
 
 def load_card(name: str) -> Card:
@@ -235,7 +236,7 @@ def load_card(name: str) -> Card:
     return _shipped(found).model_copy(deep=True)
 
 
-def _cards_dir() -> Path:
+def cards_dir() -> Path:
     """Return where the cards lie: inside the package in a wheel, at the root in a checkout."""
     package = Path(__file__).parent
     packed = package / "cards"
@@ -244,7 +245,7 @@ def _cards_dir() -> Path:
 
 @cache
 def _shipped(name: str) -> Card:
-    path = _cards_dir() / f"{name}.toml"
+    path = cards_dir() / f"{name}.toml"
     return _build(_read(path), str(path))
 
 

@@ -106,9 +106,12 @@ def to_prompt(messages: Sequence[AnyMessage]) -> list[Message]:
     """Return the working copy that is sent to the model: the conversation in OpenAI's format.
 
     Raises:
-        ParameterError: there is nothing to answer.
+        ParameterError: there is nothing to answer, or a message has a part of no known form.
     """
-    converted = convert_to_openai_messages(list(messages))
+    try:
+        converted = convert_to_openai_messages(list(messages))
+    except ValueError as error:
+        raise ParameterError(f"a message can't be read: {' '.join(str(error).split())[:200]}") from None
     prompt: list[Message] = converted if isinstance(converted, list) else [converted]
     if not prompt or not any(_has_content(m) for m in prompt):
         raise ParameterError("the prompt is empty: give a text or at least one message with content")

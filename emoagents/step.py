@@ -123,6 +123,7 @@ class Run:
         indices: Sequence[int] = (0,),
         *,
         temperature: float | None = None,
+        own_temperature: float | None = None,
         max_tokens: int | None = None,
         top_logprobs: int | None = None,
         response_format: type[BaseModel] | None = None,
@@ -134,6 +135,7 @@ class Run:
             prompt: messages in OpenAI's format.
             indices: which samples of it.
             temperature: the strategy's own, used where the context has none.
+            own_temperature: goes before the context's, for a measurement that means nothing at another one.
             max_tokens: the strategy's own, which goes before the context's, for an answer of known length.
             top_logprobs: ask for the log-probabilities of so many tokens at each place, where the provider has them.
             response_format: what the answer must fit.
@@ -144,10 +146,12 @@ class Run:
         """
         c = self.context
         base = c.replica * _REPLICA
+        if own_temperature is None:
+            own_temperature = c.temperature if c.temperature is not None else temperature
         indices = [base + i for i in indices]
         request = Request(
             messages=list(prompt),
-            temperature=c.temperature if c.temperature is not None else temperature,
+            temperature=own_temperature,
             top_p=c.top_p,
             max_tokens=max_tokens if max_tokens is not None else c.max_tokens,
             stop=c.stop,

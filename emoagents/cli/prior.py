@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from emoagents.cli import loading
+from emoagents.errors import ParameterError, UnparsedError
 
 __all__ = ["measure_prior"]
 
@@ -17,18 +18,25 @@ def measure_prior(
     """Measure, write and print the preference; return the exit status.
 
     Raises:
-        UsageError: the caller's mistake. RunError: the model did not answer.
+        UsageError: the caller's mistake. RunError: the model did not answer, or named no strategy.
     """
     from emoagents.context import Context
     from emoagents.strategies.support import SupportDialogue
 
+    if not out.absolute().parent.is_dir():
+        raise ParameterError(f"--out {out}: there is no folder {out.parent}")
     context = Context(model=model, seed=seed, api_base=api_base)
     strategy = SupportDialogue(prior="dialogues", examples=examples, seed=seed, assess=False, reply=False, guard="off")
     if loading.needs_fetching(context.door.name):
         loading.fetch()
     result = strategy.run("Hello.", context=context)
-    found = next(e["preference"] for e in result.trace if e["event"] == "selection")
-    written = json.dumps({"preferences": found, "model": result.model}, indent=2)
+    chosen = next(e for e in result.trace if e["event"] == "selection")
+    if not chosen.get("preference"):
+        raise UnparsedError(f"{result.model} named no strategy, so that its preference can't be measured")
+    found = chosen["preference"]
+    written = json.dumps(
+        {"preferences": found, "model": result.model, "preference_of": chosen["preference_of"]}, indent=2
+    )
     out.write_text(written + "\n", encoding="utf-8")
     if as_json:
         print(written)

@@ -85,7 +85,7 @@ def _tell_of_guard(instances: Sequence[Instance]) -> None:
     guard = CrisisGuard()
     said = ([t.text for t in one.context if t.role == "seeker"] for one in instances)
     stopped = sum(guard.look(texts) is not None for texts in said)
-    _say(f"the crisis guard is off, since no person reads these replies; it would stop {stopped} of {len(instances)}")
+    _say(f"the crisis guard is off, for no person reads these replies; it would stop {stopped} of all {len(instances)}")
 
 
 def _comparison(options: SupportOptions, methods: Sequence[str], params: list[str]) -> CompareOptions:

@@ -261,6 +261,13 @@ class Answering(Strategy):
     """A strategy that answers the prompt."""
 
     kind: ClassVar[Literal["prepare", "answer"]] = "answer"
+    pipes: ClassVar[bool] = True
+    """Whether it answers the prompt that others prepared; False where it makes all its requests of the messages."""
+
+    @property
+    def nests(self) -> bool:
+        """Whether another strategy may use this one as its solver."""
+        return True
 
     @abstractmethod
     def wire(self, wiring: Wiring) -> None:
@@ -283,10 +290,15 @@ def require_solver(owner: str, solver: object) -> None:
     """Check that what is nested can answer.
 
     Raises:
-        CompositionError: it is not a strategy.
+        CompositionError: it is not a strategy, or one that must stand outermost.
     """
     if solver is not None and not isinstance(solver, Strategy):
         raise CompositionError(f"{owner}: solver must be a strategy, as EmotionPrompt('EP02'), not {solver!r:.80}")
+    if isinstance(solver, Strategy) and not solver.answering.nests:
+        raise CompositionError(
+            f"{owner}: {solver.title} can't be a solver while its crisis guard is on: the guard's reply must reach the "
+            "person, and would be one attempt among others; put a guard before it all, then turn this one off"
+        )
 
 
 def _tool_calls(message: AnyMessage) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ def pipe(left: Strategy, right: object) -> Strategy:
     """Compose two strategies.
 
     Raises:
-        CompositionError: the left one answers already, or the right one is no strategy.
+        CompositionError: the left one answers already, or the right one is no strategy or takes no prepared prompt.
     """
     if not isinstance(right, Strategy):
         raise CompositionError(f"{left.title} | ...: the right side must be a strategy, not {right!r:.80}")
@@ -53,6 +53,11 @@ def pipe(left: Strategy, right: object) -> Strategy:
         raise CompositionError(
             f"{left.title} answers, so nothing can follow it in {left.title} | {right.title}; "
             "strategies that answer do not pipe, they nest, as in Heart(solver=SelfAggregation())"
+        )
+    if isinstance(right, Answering) and not right.pipes:
+        raise CompositionError(
+            f"{left.title} | {right.title}: {right.title} makes its requests of the conversation itself, and a prompt "
+            "that another strategy prepared would pass for what the person said"
         )
     return Pipe((*_parts(left), *_parts(right)))
 

@@ -80,6 +80,7 @@ class SupportDialogue(Answering):
 
     name: ClassVar[str] = "support"
     primary: ClassVar[str | None] = "method"
+    pipes: ClassVar[bool] = False
 
     method: MethodName = "calibrated"
     assess: bool = True
@@ -105,6 +106,11 @@ class SupportDialogue(Answering):
         if self.commonsense is not None and not callable(self.commonsense):
             raise ParameterError("commonsense must be a function from an utterance to texts, or None")
         object.__setattr__(self, "prior", _prior(self.prior))
+
+    @property
+    def nests(self) -> bool:
+        """Whether another strategy may use this one as its solver: not with the guard on, whose reply must stand."""
+        return self._watcher is None
 
     # -- in a graph ----------------------------------------------------------------------------------------------
 
@@ -142,6 +148,8 @@ class SupportDialogue(Answering):
             choosing = 0
         apart = self.reply and self.method in ("planner", "calibrated")
         measured = {"content_free": 6, "dialogues": _REFERENCES}.get(str(self.prior), 0)
+        if self.method == "calibrated" and self.probabilities == "samples":
+            choosing, measured = self.samples, min(measured, 1) * _REFERENCES
         return [
             ("crisis check", int(self.guard == "model")),
             ("assessment", int(self.assess)),
@@ -166,7 +174,8 @@ class SupportDialogue(Answering):
         selection = Selection(**(state.get("selection") or {"strategy": None, "method": ""}))
         notes = _notes(selection, state.get("assessment"))
         if not self.reply:
-            return conclude(run, selection.strategy or "", stopped_by="complete", metadata={METADATA: notes})
+            stopped_by = "complete" if selection.strategy else "unparsed"
+            return conclude(run, selection.strategy or "", stopped_by=stopped_by, metadata={METADATA: notes})
         if selection.reply is not None:
             return conclude(run, selection.reply, stopped_by="complete", metadata={METADATA: notes})
         message_id = new_message_id()
@@ -187,9 +196,12 @@ class SupportDialogue(Answering):
         return self.card
 
     def _desk(self, state: AnswerState) -> Desk:
+        conversation = conversation_of(state["messages"])
+        if not conversation.turns:
+            raise ParameterError("there is nothing to answer: none of the messages is the seeker's")
         return Desk(
             card=self._card,
-            conversation=conversation_of(state["messages"], state.get("prompt")),
+            conversation=conversation,
             turns=self.turns,
             reply=self.reply,
             assessment=state.get("assessment"),
@@ -241,6 +253,8 @@ def _guard_of(given: Any, locale: str) -> CrisisGuard | None:
         ParameterError: it is something else.
     """
     if isinstance(given, CrisisGuard):
+        if locale != "auto":
+            raise ParameterError("a CrisisGuard has a locale of its own: give it there")
         return given
     if given in ("on", "model"):
         return CrisisGuard(locale=locale)

@@ -7,21 +7,24 @@ is kept by LangGraph's checkpointers and sent to no model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from langchain_core.messages import AnyMessage, convert_to_messages
 
+from emoagents.errors import ParameterError
 from emoagents.model.request import Message
 from emoagents.state import text_of, to_prompt
-from emoagents.support.dialogue import Background, Turn
+from emoagents.support.dialogue import Background, Role, Turn
 from emoagents.support.labels import canonical
 
-__all__ = ["METADATA", "Conversation", "as_messages", "conversation_of"]
+__all__ = ["METADATA", "Conversation", "as_messages", "conversation_of", "role_of", "said_in"]
 
 METADATA = "support"
 """Key of a message's `response_metadata` that holds what its reply was made with."""
+
+_BACKGROUND = ("system", "developer")
 
 _LINES = {"emotion_type": "Emotion type", "problem_type": "Problem type", "situation": "Situation"}
 
@@ -57,35 +60,54 @@ def _message(turn: Turn, dialogue: str | None) -> Message:
     return {"role": "user" if turn.role == "seeker" else "assistant", "content": turn.text, **metadata}
 
 
-def conversation_of(messages: Sequence[AnyMessage | Message], prompt: Sequence[Message] | None = None) -> Conversation:
-    """Return what messages hold of a support conversation. Roles other than system, user and assistant say nothing.
-
-    Args:
-        messages: the conversation.
-        prompt: its working copy, where another strategy has prepared one: what is said is read from there.
+def conversation_of(messages: Sequence[AnyMessage | Message]) -> Conversation:
+    """Return what messages hold of a support conversation. What tools say is left out.
 
     Raises:
-        ParameterError: there is no message with content.
+        ParameterError: there is no message with content, or one without text, as a picture alone.
     """
     known = cast(list[AnyMessage], convert_to_messages(list(messages)))
-    plain = to_prompt(known) if prompt is None else list(prompt)
-    notes = [dict(m.response_metadata.get(METADATA) or {}) for m in known]
-    made = [note for message, note in zip(known, notes, strict=True) if message.type == "ai"]
+    plain = to_prompt(known)
+    notes = [_note(message) for message in known]
+    said = [(m, note) for m, note in zip(plain, notes, strict=True) if role_of(m) is not None]
     return Conversation(
-        background="\n".join(filter(None, (text_of(m).strip() for m in plain if m["role"] in ("system", "developer")))),
-        turns=tuple(_turns(plain, made)),
-        notes=tuple(filter(None, made)),
+        background="\n".join(filter(None, (said_in(m).strip() for m in plain if m["role"] in _BACKGROUND))),
+        turns=tuple(_turn(number, message, note) for number, (message, note) in enumerate(said)),
+        notes=tuple(note for message, note in said if note and role_of(message) == "supporter"),
         dialogue=next((str(note["dialogue"]) for note in notes if note.get("dialogue")), None),
     )
 
 
-def _turns(plain: Sequence[Message], made: Sequence[Mapping[str, Any]]) -> Iterator[Turn]:
-    """Yield what was said; `made` are the notes of the assistant's messages, in their order."""
-    left = iter(made)
-    said = [m for m in plain if m["role"] in ("user", "assistant")]
-    for number, message in enumerate(said):
-        if message["role"] == "user":
-            yield Turn(role="seeker", text=text_of(message), number=number)
-        else:
-            strategy = canonical(str(next(left, {}).get("strategy") or ""))
-            yield Turn(role="supporter", text=text_of(message), number=number, strategy=strategy)
+def role_of(message: Message) -> Role | None:
+    """Return who speaks in a message; None for background and tools. An unknown role is the seeker's: nobody's words
+    are passed over."""
+    if message["role"] in (*_BACKGROUND, "tool", "function"):
+        return None
+    return "supporter" if message["role"] == "assistant" else "seeker"
+
+
+def said_in(message: Message) -> str:
+    """Return the text of a message, of all its parts that have any.
+
+    Raises:
+        ParameterError: it has parts, and no text in them.
+    """
+    content = message.get("content")
+    if not isinstance(content, list):
+        return text_of(message)
+    texts = [part if isinstance(part, str) else part.get("text") for part in content]
+    found = "\n".join(text for text in texts if isinstance(text, str))
+    if content and not found.strip():
+        raise ParameterError("a support dialogue reads text: one of the messages has none")
+    return found
+
+
+def _note(message: AnyMessage) -> dict[str, Any]:
+    note = message.response_metadata.get(METADATA)
+    return dict(note) if isinstance(note, Mapping) else {}
+
+
+def _turn(number: int, message: Message, note: Mapping[str, Any]) -> Turn:
+    role = role_of(message) or "seeker"
+    strategy = canonical(str(note.get("strategy") or "")) if role == "supporter" else None
+    return Turn(role=role, text=said_in(message), number=number, strategy=strategy)

@@ -10,9 +10,9 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
-from emoagents.errors import DataError
+from emoagents.errors import DataError, ParameterError
 from emoagents.support.labels import STAGES_OF, STRATEGIES, Stage, SupportStrategy, canonical
 
 __all__ = [
@@ -38,9 +38,16 @@ _SMALLEST = 1e-6
 """No probability is below this: it was measured from few tokens or samples, and shall not decide alone."""
 
 
-def distribution_of(weights: Mapping[SupportStrategy, float]) -> Distribution:
-    """Return weights (at least one above 0; what is missing is 0) as a distribution."""
-    floored = {name: max(weights.get(name, 0.0), 0.0) for name in STRATEGIES}
+def distribution_of(weights: Mapping[Any, float]) -> Distribution:
+    """Return weights by strategy (what is missing is 0) as a distribution.
+
+    Raises:
+        ParameterError: there is no weight above 0, or one that is no number of at least 0.
+    """
+    named = {canonical(str(name)): value for name, value in weights.items()} if isinstance(weights, Mapping) else {}
+    if None in named or not all(map(_is_weight, named.values())) or not any(named.values()):
+        raise ParameterError(f"weights of strategies are numbers of at least 0, and one above 0, not {weights!r:.80}")
+    floored = {name: float(named.get(name, 0.0)) for name in STRATEGIES}
     total = sum(floored.values())
     floored = {name: max(value / total, _SMALLEST) for name, value in floored.items()}
     total = sum(floored.values())
@@ -55,17 +62,19 @@ def from_counts(counts: Mapping[SupportStrategy, int], smoothing: float = 0.5) -
 def from_letters(top_logprobs: Iterable[Mapping[str, Any]]) -> tuple[Distribution, float]:
     """Return what the alternatives of one token say of the letters, and the probability of all letters together.
 
-    A letter that is not among the alternatives gets the probability of the least likely one, which bounds it.
+    A letter that is not among the alternatives gets what bounds it: the probability of the least likely of them, and
+    its part of what they leave.
     """
     found: dict[str, float] = {}
-    least = 0.0
+    least, listed = 0.0, 0.0
     for token in top_logprobs:
         logprob = float(token["logprob"])
-        least = min(least, logprob)
+        least, listed = min(least, logprob), listed + math.exp(logprob)
         letter = str(token["token"]).strip().upper()
         if len(letter) == 1 and letter in LETTERS:
             found[letter] = found.get(letter, 0.0) + math.exp(logprob)
-    weights = {name: found.get(letter, math.exp(least)) for letter, name in zip(LETTERS, STRATEGIES, strict=True)}
+    missing = min(math.exp(least), max(1 - listed, 0.0) / max(len(LETTERS) - len(found), 1))
+    weights = {name: found.get(letter, missing) for letter, name in zip(LETTERS, STRATEGIES, strict=True)}
     return distribution_of(weights), sum(found.values())
 
 
@@ -111,13 +120,14 @@ def read_preferences(path: Path) -> Distribution:
     raw = found.get("preferences") if isinstance(found, dict) else None
     if not isinstance(raw, dict):
         raise DataError(str(path), 0, 'no preferences: it has no object "preferences"')
-    named = {canonical(str(name)): value for name, value in raw.items()}
+    named = {canonical(str(name)) for name in raw}
     for name in STRATEGIES:
-        if not _is_weight(named.get(name)):
-            raise DataError(str(path), 0, f"no preferences: {name} has no number of at least 0")
-    if not sum(cast(float, named[name]) for name in STRATEGIES):
-        raise DataError(str(path), 0, "no preferences: all are 0")
-    return distribution_of({name: float(cast(float, named[name])) for name in STRATEGIES})
+        if name not in named:
+            raise DataError(str(path), 0, f"no preferences: {name} is missing")
+    try:
+        return distribution_of(raw)
+    except ParameterError as error:
+        raise DataError(str(path), 0, f"no preferences: {error}") from None
 
 
 def _is_weight(value: object) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from emoagents.card import cards_dir
 from emoagents.errors import DataError, MissingExtraError, ParameterError
 from emoagents.support.dialogue import Instance, Turn
 
@@ -161,6 +162,4 @@ def read_examples(path: Path) -> Examples:
 @cache
 def shipped_examples() -> Examples:
     """Return the self-written examples that come with emoagents."""
-    package = Path(__file__).parent.parent
-    packed = package / "cards"
-    return read_examples((packed if packed.is_dir() else package.parent / "strategies") / "support" / "miniature.json")
+    return read_examples(cards_dir() / "support" / "miniature.json")

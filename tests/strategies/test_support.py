@@ -10,11 +10,19 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from langchain_core.messages import AIMessage, ChatMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 
 from emoagents import Budget, BudgetExceeded, Context, EmotionPrompt, Heart, ScriptedModel, SupportDialogue, strategy
-from emoagents.errors import DataError, EmoagentsError, ModelConfigError, ParameterError
+from emoagents.errors import (
+    CompositionError,
+    DataError,
+    EmoagentsError,
+    ModelCallError,
+    ModelConfigError,
+    ParameterError,
+)
 from emoagents.model.request import Choice
 from emoagents.state import SupportState
 from emoagents.support.crisis import CrisisGuard
@@ -90,6 +98,13 @@ def test_self_refine_asks_for_feedback_and_refines_with_it() -> None:
     assert "Why?" in model.calls[1].prompt
     assert "Too blunt." in model.calls[2].prompt
     assert selection(result)["reason"] == "Too blunt."
+
+
+def test_a_refinement_that_does_not_parse_leaves_the_first_response() -> None:
+    model = ScriptedModel([chosen("Question", "Why?"), "rubbish", "rubbish"])
+    result = SupportDialogue(method="direct_refine", assess=False).run(SAID, model=model)
+    assert result.answer == "Why?"
+    assert events(result, "unparsed")[0]["what"] == "refinement"
 
 
 def test_emotional_chain_of_thought_writes_the_state_of_the_seeker_first() -> None:
@@ -226,6 +241,45 @@ def test_the_prior_may_be_measured_on_texts_that_say_nothing_or_come_from_a_file
         SupportDialogue(prior=tmp_path / "none.json")
 
 
+def test_a_measurement_that_fails_does_not_cost_the_reply() -> None:
+    def answer(messages: Any) -> Any:
+        if SAID in messages[-1]["content"]:
+            return HERE
+        raise ModelCallError("broken", model="m")
+
+    result = SupportDialogue(assess=False, reply=False).run(SAID, model=with_logprobs({"letter only": answer}))
+    assert result.answer == "Question"
+    assert "could not be measured" in selection(result)["reason"]
+    assert len(events(result, "failure")) == 24
+
+
+def test_a_provider_that_refuses_log_probabilities_is_asked_for_samples() -> None:
+    refused = ModelCallError("top_logprobs is not supported", model="m", status=400)
+    model = with_logprobs({"letter only": refused, "": {"strategy": "Others"}})
+    assert SupportDialogue(assess=False, reply=False, prior="none").run(SAID, model=model).answer == "Others"
+
+
+def test_the_context_does_not_change_how_a_distribution_is_measured() -> None:
+    model = ScriptedModel({"": {"strategy": "Others"}})
+    SupportDialogue(assess=False, reply=False).run(SAID, context=Context(model=model, temperature=0, max_tokens=5))
+    assert {call.request.temperature for call in model.calls} == {1.0}
+    assert sum(call.n for call in model.calls) == 8 + 24
+
+
+def test_a_preference_is_measured_anew_for_other_settings() -> None:
+    model = with_logprobs({"letter only": USUAL, "": REPLY})
+    saver, thread = InMemorySaver(), {"configurable": {"thread_id": "t"}}
+    counts = []
+    for parameters in ({}, {}, {"seed": 7}, {"shots": 2}):
+        app = SupportDialogue(assess=False, **parameters).compile(checkpointer=saver)
+        before = len(model.calls)
+        app.invoke({"messages": [("user", SAID)]}, thread, context=Context(model=model))
+        counts.append(len(model.calls) - before)
+    assert counts[:2] == [26, 2]
+    assert counts[2] > 20
+    assert counts[3] > 20
+
+
 def test_a_thread_measures_the_preference_once() -> None:
     model = with_logprobs({"letter only": USUAL, "": REPLY})
     app = SupportDialogue(assess=False).compile(checkpointer=InMemorySaver())
@@ -244,6 +298,24 @@ def test_an_unknown_strategy_is_unparsed_and_a_reply_is_written_without_one() ->
     assert result.answer == "I am here."
     assert selection(result)["strategy"] is None
     assert "strategy" in selection(result)["unparsed"]
+
+
+def test_messages_without_a_seeker_or_without_text_are_the_callers_mistake() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    for message in (
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": [picture]},
+        {"role": "user", "content": [{"type": "image_url"}]},
+    ):
+        messages = [message]
+        with pytest.raises(ParameterError):
+            SupportDialogue().run(messages, model=ScriptedModel([]))
+
+
+def test_notes_that_others_left_in_a_message_do_no_harm() -> None:
+    for note in ("gold", True, ["x"], {"preference_of": "x", "preference": 3}):
+        messages = [AIMessage("Hi.", response_metadata={"support": note}), HumanMessage(SAID)]
+        assert SupportDialogue(method="vanilla", assess=False).run(messages, model=ScriptedModel([chosen("Others")]))
 
 
 def test_an_assessment_that_does_not_parse_is_told_and_does_not_stop_the_reply() -> None:
@@ -359,16 +431,15 @@ def test_each_step_stands_alone_in_a_graph_of_ones_own() -> None:
     assert in_danger["stopped_by"] == "crisis"
 
 
-def test_it_nests_and_pipes() -> None:
+def test_with_the_guard_on_it_stands_outermost_and_it_takes_no_prepared_prompt() -> None:
+    with pytest.raises(CompositionError, match="crisis guard is on"):
+        Heart(solver=SupportDialogue())
+    with pytest.raises(CompositionError, match="pass for what the person said"):
+        EmotionPrompt("EP02") | SupportDialogue()
     model = ScriptedModel({"": chosen("Question")})
-    result = Heart(solver=SupportDialogue(method="vanilla", assess=False), verifier=lambda a: True).run(
-        SAID, model=model
-    )
+    unguarded = SupportDialogue(method="vanilla", assess=False, guard="off")
+    result = Heart(solver=unguarded, verifier=lambda a: True).run(SAID, model=model)
     assert result.answer == REPLY
-    SupportDialogue(method="vanilla", assess=False).run(SAID, model=model)
-    piped = EmotionPrompt("EP02") | SupportDialogue(method="vanilla", assess=False)
-    piped.run(SAID, model=model)
-    assert "This is very important to my career." in model.calls[-1].prompt
 
 
 def test_it_has_a_short_form() -> None:
@@ -406,15 +477,77 @@ def test_what_a_model_or_a_system_message_says_can_not_pass_the_guard() -> None:
         assert SupportDialogue().run(messages, model=ScriptedModel([])).stopped_by == "crisis"
 
 
-def test_two_messages_of_one_turn_are_read_together_and_older_ones_too() -> None:
-    split = [{"role": "user", "content": "I want to"}, {"role": "user", "content": "kill myself"}]
-    assert SupportDialogue().run(split, model=ScriptedModel([])).stopped_by == "crisis"
-    older = [
+PART = "I am going to end"
+REST = "my life tonight"
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [HumanMessage("I want to"), HumanMessage("kill myself")],
+        [
+            {"role": "user", "content": IN_DANGER},
+            {"role": "assistant", "content": "Noted."},
+            {"role": "user", "content": "Hm"},
+        ],
+        [{"role": "user", "content": [{"type": "text", "text": PART}, {"type": "text", "text": REST}]}],
+        [{"role": "user", "content": [{"type": "input_text", "text": f"{PART} {REST}"}]}],
+        [ChatMessage(role="user", content=IN_DANGER)],
+        [ChatMessage(role="visitor", content=IN_DANGER)],
+        [
+            {"role": "user", "content": PART},
+            {"role": "assistant", "content": "Go on."},
+            {"role": "user", "content": REST},
+        ],
+        [{"role": "user", "content": IN_DANGER}, AIMessage("Hm.", response_metadata={"support": {"method": "x"}})],
+        [{"role": "user", "content": IN_DANGER}, AIMessage("Hm.", response_metadata={"stopped_by": "crisis"})],
+    ],
+)
+def test_in_whatever_shape_it_comes_what_the_person_said_is_looked_at(messages: Any) -> None:
+    result = SupportDialogue().run(messages, model=ScriptedModel([]))
+    assert result.stopped_by == "crisis"
+
+
+def test_a_message_that_was_edited_later_is_looked_at() -> None:
+    model = ScriptedModel({"": chosen("Question")})
+    app = SupportDialogue(method="vanilla", assess=False).compile(checkpointer=InMemorySaver())
+    thread: Any = {"configurable": {"thread_id": "e"}}
+    for said in (SAID, IN_DANGER):
+        state = app.invoke({"messages": [HumanMessage(said, id="h1")]}, thread, context=Context(model=model))
+    assert state["messages"][-1].response_metadata["stopped_by"] == "crisis"
+
+
+def test_the_guards_reply_in_another_language_counts_too() -> None:
+    said = CrisisGuard(locale="FR").reply(CrisisGuard().look([IN_DANGER]))  # type: ignore[arg-type]
+    talk = SupportDialogue(method="vanilla", assess=False, locale="DE")
+    messages = [
         {"role": "user", "content": IN_DANGER},
-        {"role": "assistant", "content": "Noted."},
-        {"role": "user", "content": "Hello?"},
+        {"role": "assistant", "content": said},
+        {"role": "user", "content": "I am safe now."},
     ]
-    assert SupportDialogue().run(older, model=ScriptedModel([])).stopped_by == "crisis"
+    assert talk.run(messages, model=ScriptedModel([chosen("Question")])).stopped_by == "complete"
+
+
+def test_a_guard_has_its_own_locale() -> None:
+    with pytest.raises(ParameterError, match="locale of its own"):
+        SupportDialogue(guard=CrisisGuard(), locale="GB")
+
+
+def test_a_guard_node_begins_each_turn_anew() -> None:
+    talk = SupportDialogue(method="vanilla")
+    builder = StateGraph(SupportState, context_schema=Context)
+    for name in ("guard", "select", "respond"):
+        builder.add_node(name, talk.node(name))  # type: ignore[arg-type]
+    builder.add_edge(START, "guard")
+    builder.add_conditional_edges("guard", lambda s: END if s.get("stopped_by") else "select", ["select", END])
+    builder.add_edge("select", "respond")
+    builder.add_edge("respond", END)
+    app = builder.compile(checkpointer=InMemorySaver())
+    thread: Any = {"configurable": {"thread_id": "n"}}
+    model = ScriptedModel({"": chosen("Question")})
+    for said, kind in ((IN_DANGER, "crisis"), ("I am better today.", "complete"), ("Really.", "complete")):
+        state = app.invoke({"messages": [("user", said)]}, thread, context=Context(model=model))
+        assert (state["messages"][-1].type, state["stopped_by"]) == ("ai", kind)
 
 
 def test_after_the_guards_reply_the_conversation_goes_on() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emoagents.errors import DataError
+from emoagents.errors import DataError, ParameterError
 from emoagents.support.debias import (
     LETTERS,
     best,
@@ -67,6 +67,8 @@ def test_letters_are_read_in_all_spellings_and_a_missing_one_is_bounded_by_the_l
     weights = {"Question": 0.4, "Restatement or Paraphrasing": 0.3}
     rest = dict.fromkeys(STRATEGIES, 0.01)
     assert found == pytest.approx(distribution_of({**rest, **weights}))
+    found, _ = from_letters(tops({"A": 0.99}))
+    assert found["Question"] > 0.98  # what little is left is all that the others can have
     assert len(LETTERS) == len(STRATEGIES)
 
 
@@ -91,6 +93,15 @@ def test_a_stage_makes_its_own_strategies_likelier_and_none_impossible(stage) ->
                 assert found[name] / found[other] == pytest.approx(math.e)
 
 
+@pytest.mark.parametrize(
+    "weights",
+    [{}, {"Question": 0}, {"Question": -1}, {"Question": math.nan}, {"Question": "x"}, {"Joke": 1}, None, [1]],
+)
+def test_weights_that_are_none_are_refused(weights) -> None:
+    with pytest.raises(ParameterError, match="weights of strategies"):
+        distribution_of(weights)
+
+
 def test_preferences_are_read_by_any_known_name(tmp_path: Path) -> None:
     path = tmp_path / "p.json"
     path.write_text(json.dumps({"preferences": {**dict.fromkeys(STRATEGIES[1:], 1.0), "Questions": 9.0}, "model": "m"}))
@@ -102,9 +113,9 @@ def test_preferences_are_read_by_any_known_name(tmp_path: Path) -> None:
     [
         ("{", "not JSON"),
         ("[]", 'no object "preferences"'),
-        ('{"preferences": {"Question": 1}}', "Restatement or Paraphrasing has no number"),
-        (json.dumps({"preferences": dict.fromkeys(STRATEGIES, -1)}), "Question has no number of at least 0"),
-        (json.dumps({"preferences": dict.fromkeys(STRATEGIES, 0)}), "all are 0"),
+        ('{"preferences": {"Question": 1}}', "Restatement or Paraphrasing is missing"),
+        (json.dumps({"preferences": dict.fromkeys(STRATEGIES, -1)}), "numbers of at least 0"),
+        (json.dumps({"preferences": dict.fromkeys(STRATEGIES, 0)}), "one above 0"),
     ],
 )
 def test_what_holds_no_preferences_says_so(tmp_path: Path, content: str, says: str) -> None:

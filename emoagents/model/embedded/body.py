@@ -63,15 +63,21 @@ def _schema(model: type[BaseModel] | None) -> dict[str, Any] | None:
     return {"type": "json_schema", "json_schema": schema}
 
 
+def _inside(key: str, value: Any) -> Any:
+    """Bound what stands behind a key of a schema: values that are no schemas stay, names of fields are no keys."""
+    if key in ("enum", "const", "default", "examples"):
+        return value
+    if key in ("properties", "$defs") and isinstance(value, dict):
+        return {name: _bounded(part) for name, part in value.items()}
+    return _bounded(value)
+
+
 def _bounded(part: Any) -> Any:
     """Return a schema whose free texts have an end: a model this small may not find it before its tokens run out."""
     if isinstance(part, list):
         return [_bounded(one) for one in part]
     if not isinstance(part, dict):
         return part
-    inside = {
-        key: value if key in ("enum", "const", "default", "examples") else _bounded(value)
-        for key, value in part.items()
-    }
+    inside = {key: _inside(key, value) for key, value in part.items()}
     free = part.get("type") == "string" and not part.keys() & {"enum", "const", "format", "pattern", "maxLength"}
     return {**inside, "maxLength": max(_LONGEST_TEXT, part.get("minLength", 0))} if free else inside

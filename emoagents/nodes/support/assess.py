@@ -10,6 +10,9 @@ from emoagents.step import Run
 
 __all__ = ["assess"]
 
+_LENGTH = 256
+"""Tokens: a limit that is meant for replies must not cut it."""
+
 
 async def assess(desk: Desk, run: Run) -> dict[str, Any] | None:
     """Return the assessment as plain data; None where the model's output does not parse, which the trace says.
@@ -18,7 +21,7 @@ async def assess(desk: Desk, run: Run) -> dict[str, Any] | None:
         RunError: the model did not answer. UsageError: the caller's mistake.
     """
     prompt = desk.prompt(desk.card.render("assess"))
-    reply = await run.ask_one(prompt, temperature=0.0, response_format=Assessment)
+    reply = await run.ask_one(prompt, temperature=0.0, max_tokens=_LENGTH, response_format=Assessment)
     if not isinstance(reply.parsed, Assessment):
         run.emit("unparsed", what="assessment", reason=reply.parse_error)
         return None

@@ -1,19 +1,22 @@
 """Calibrated choice (ours): the model's distribution over the strategies, with its own preference divided out.
 
 The distribution comes from the log-probabilities of one letter where the provider tells them, else from samples. The
-preference is the mean distribution where there is nothing to choose by (contextual calibration, Zhao et al. 2021), over
-example dialogues, or given. It is measured once: what a thread has measured stands in the notes of its replies.
+preference is the mean distribution over example dialogues, or where there is nothing to choose by (contextual
+calibration, Zhao et al. 2021), or given; it is measured in the same way as the choice, and once: what a thread has
+measured stands in the notes of its replies, and the embedded model's comes with emoagents.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
+from typing import Any, TypeAlias
 
-from emoagents.errors import ModelConfigError
+from emoagents.errors import BudgetExceeded, ModelCallError, ModelConfigError, RunError
 from emoagents.nodes.support.desk import Desk, Selection
 from emoagents.nodes.support.schemas import Choice
 from emoagents.nodes.support.ways import Ways
@@ -30,10 +33,11 @@ from emoagents.support.debias import (
     staged,
 )
 from emoagents.support.dialogue import Turn
-from emoagents.support.labels import STRATEGIES, SupportStrategy
+from emoagents.support.known import shipped_preference
+from emoagents.support.labels import STRATEGIES
 from emoagents.together import together
 
-__all__ = ["calibrated", "preference"]
+__all__ = ["calibrated"]
 
 _ALTERNATIVES = 20
 """Tokens whose log-probabilities are asked for: the most that OpenAI tells."""
@@ -45,6 +49,12 @@ _CONTENT_FREE = ("N/A", "...", "This is a sentence.")
 _LENGTHS = (1, 5)
 """Turns of a dialogue that says nothing. Letters' preferences change with length; these two are averaged."""
 
+_DRAWS = 24
+"""Samples that a preference is measured with, all its prompts together, where there are no log-probabilities."""
+
+_Reader: TypeAlias = Callable[[Desk, Run, int], Coroutine[Any, Any, Distribution | None]]
+"""Reads a distribution off the model, from so many samples where it needs samples; None where it can't be read."""
+
 
 async def calibrated(desk: Desk, run: Run, ways: Ways) -> Selection:
     """Choose the strategy that is likeliest once the model's own preference is taken out.
@@ -52,32 +62,102 @@ async def calibrated(desk: Desk, run: Run, ways: Ways) -> Selection:
     Raises:
         RunError: the model did not answer. ModelConfigError: log-probabilities are insisted on, and it has none.
     """
-    own, read = await together([preference(desk, run, ways), _distribution(desk, run, ways)])
-    if read is None or own is None:
+    read, reader = await _choice(desk, run, ways)
+    if read is None:
         return Selection(strategy=None, method="calibrated", unparsed="none of the samples names a strategy")
+    desks = [replace(desk, conversation=each) for each in _neutral(desk.conversation, ways)]
+    key = _key(run, desks, reader)
+    own = await _preference(desk, run, ways, desks, reader, key)
     stage = (desk.assessment or {}).get("stage")
-    final = staged(debiased(read, own, ways.strength), stage, ways.stage_strength)
-    chosen = best(final)
+    final = staged(debiased(read, own, ways.strength) if own else read, stage, ways.stage_strength)
     return Selection(
-        strategy=chosen,
+        strategy=best(final),
         method="calibrated",
-        reason=_reason(chosen, read, own, final),
+        reason=_reason(read, own, final),
         distribution=final,
-        facts={"before": read, "preference": own, "preference_of": _key(desk, run, ways)},
+        facts={"before": read, "preference": own, "preference_of": key if own else None},
     )
 
 
-async def preference(desk: Desk, run: Run, ways: Ways) -> Distribution | None:
-    """Return the model's own preference; None where none of its samples names a strategy."""
+# -- the choice -------------------------------------------------------------------------------------------------------
+
+
+async def _choice(desk: Desk, run: Run, ways: Ways) -> tuple[Distribution | None, _Reader]:
+    """Return the model's own distribution, and how it was read."""
+    if ways.probabilities != "samples":
+        has = getattr(await run.context.door.backend(), "logprobs", False)
+        if ways.probabilities == "logprobs" and not has:
+            raise _without_logprobs(run)
+        if has and (read := await _tried(desk, run)) is not None:
+            return read, _by_letter
+        if ways.probabilities == "logprobs":
+            raise _without_logprobs(run)
+    return await _by_samples(desk, run, ways.samples), _by_samples
+
+
+async def _tried(desk: Desk, run: Run) -> Distribution | None:
+    """Read by a letter; None where the provider refuses to tell log-probabilities after all."""
+    try:
+        return await _by_letter(desk, run)
+    except ModelCallError as error:
+        if error.status is None or not 400 <= error.status < 500 or error.retryable:
+            raise
+        run.emit("failure", error=str(error))
+        return None
+
+
+def _without_logprobs(run: Run) -> ModelConfigError:
+    name = run.context.door.name
+    return ModelConfigError(f"{name} tells no log-probabilities of letters: use probabilities=samples", model=name)
+
+
+async def _by_letter(desk: Desk, run: Run, samples: int = 1) -> Distribution | None:
+    prompt = desk.prompt(desk.card.render("letter"), lettered=True)
+    reply = await run.ask_one(prompt, own_temperature=1.0, max_tokens=1, top_logprobs=_ALTERNATIVES)
+    if not reply.logprobs:
+        return None
+    read, mass = from_letters(reply.logprobs[0].get("top_logprobs") or ())
+    return read if mass >= _LEAST_MASS else None
+
+
+async def _by_samples(desk: Desk, run: Run, samples: int) -> Distribution | None:
+    prompt = replace(desk, reply=False).prompt(desk.card.render("vanilla_choice"))
+    drawn = await run.ask(prompt, range(samples), own_temperature=1.0, response_format=Choice)
+    parsed = [c.parsed for c in drawn.require()]
+    named = Counter(p.strategy for p in parsed if isinstance(p, Choice))
+    if len(parsed) > named.total():
+        run.emit("unparsed", what="strategy", count=len(parsed) - named.total(), of=len(parsed))
+    return from_counts(named) if named else None
+
+
+# -- the preference ---------------------------------------------------------------------------------------------------
+
+
+async def _preference(
+    desk: Desk, run: Run, ways: Ways, desks: Sequence[Desk], reader: _Reader, key: str
+) -> Distribution | None:
+    """Return the model's own preference; None where it could not be read at all, which the trace says."""
     if not isinstance(ways.prior, str):
         return distribution_of(ways.prior)
     if ways.prior == "none":
         return distribution_of(dict.fromkeys(STRATEGIES, 1.0))
-    if known := _remembered(desk, _key(desk, run, ways)):
+    if known := _remembered(desk, key) or shipped_preference(key):
         return known
-    desks = [replace(desk, conversation=c) for c in _neutral(desk.conversation, ways)]
-    read = [d for d in await together(_distribution(d, run, ways) for d in desks) if d is not None]
-    return mean(read) if read else None
+    each = math.ceil(_DRAWS / len(desks))
+    found = [d for d in await together(_spared(one, run, reader, each) for one in desks) if d is not None]
+    if not found:
+        run.emit("unparsed", what="preference", reason="no answer could be read")
+    return mean(found) if found else None
+
+
+async def _spared(desk: Desk, run: Run, reader: _Reader, samples: int) -> Distribution | None:
+    """Read one of many; that it failed does not cost the reply."""
+    try:
+        return await reader(desk, run, samples)
+    except RunError as error:
+        out_of_budget = {"budget": True} if isinstance(error, BudgetExceeded) else {}
+        run.emit("failure", error=str(error), **out_of_budget)
+        return None
 
 
 def _neutral(real: Conversation, ways: Ways) -> Iterable[Conversation]:
@@ -85,11 +165,11 @@ def _neutral(real: Conversation, ways: Ways) -> Iterable[Conversation]:
     if ways.prior == "dialogues":
         for one in ways.references():
             yield Conversation(background="", turns=one.context)
-        return
-    background = "N/A" if real.background else ""
-    for text in _CONTENT_FREE:
-        for length in _LENGTHS:
-            yield Conversation(background=background, turns=tuple(_empty(text, length)))
+    elif ways.prior == "content_free":
+        background = "N/A" if real.background else ""
+        for text in _CONTENT_FREE:
+            for length in _LENGTHS:
+                yield Conversation(background=background, turns=tuple(_empty(text, length)))
 
 
 def _empty(text: str, length: int) -> Iterable[Turn]:
@@ -97,55 +177,26 @@ def _empty(text: str, length: int) -> Iterable[Turn]:
         yield Turn(role="seeker" if (length - number) % 2 else "supporter", text=text, number=number)
 
 
-async def _distribution(desk: Desk, run: Run, ways: Ways) -> Distribution | None:
-    if ways.probabilities != "samples":
-        has = getattr(await run.context.door.backend(), "logprobs", False)
-        if ways.probabilities == "logprobs" and not has:
-            raise ModelConfigError(
-                f"{run.context.door.name} tells no log-probabilities: use probabilities=samples",
-                model=run.context.door.name,
-            )
-        if has and (read := await _by_letter(desk, run)) is not None:
-            return read
-    return await _by_samples(desk, run, ways.samples)
-
-
-async def _by_letter(desk: Desk, run: Run) -> Distribution | None:
-    prompt = desk.prompt(desk.card.render("letter"), lettered=True)
-    reply = await run.ask_one(prompt, temperature=0.0, max_tokens=1, top_logprobs=_ALTERNATIVES)
-    if not reply.logprobs:
-        return None
-    read, mass = from_letters(reply.logprobs[0].get("top_logprobs") or ())
-    return read if mass >= _LEAST_MASS else None
-
-
-async def _by_samples(desk: Desk, run: Run, count: int) -> Distribution | None:
-    prompt = replace(desk, reply=False).prompt(desk.card.render("vanilla_choice"))
-    samples = await run.ask(prompt, range(count), temperature=1.0, response_format=Choice)
-    parsed = [c.parsed for c in samples.require()]
-    named = Counter(p.strategy for p in parsed if isinstance(p, Choice))
-    if len(parsed) > named.total():
-        run.emit("unparsed", what="strategy", count=len(parsed) - named.total(), of=len(parsed))
-    return from_counts(named) if named else None
-
-
-def _reason(chosen: SupportStrategy, read: Distribution, own: Distribution, final: Distribution) -> str:
-    before = best(read)
-    text = f"the model gives it {read[chosen]:.0%} here and {own[chosen]:.0%} where there is nothing to choose by"
-    if before == chosen:
-        return f"{text}; it is the likeliest before and after calibration"
-    return f"{text}; without calibration it would be {before} ({read[before]:.0%}, otherwise {own[before]:.0%})"
-
-
-def _key(desk: Desk, run: Run, ways: Ways) -> str:
-    """Name what a measured preference belongs to: model, prompts and way of measuring."""
-    prompts = [desk.prompt(lettered=True)[0], desk.card.render("letter"), desk.card.render("vanilla_choice")]
-    whole = [run.context.door.name, prompts, str(ways.prior), ways.probabilities, ways.samples, desk.turns]
-    return hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16]
+def _key(run: Run, desks: Sequence[Desk], reader: _Reader) -> str:
+    """Name what a measured preference belongs to: the model, all prompts, and how they are read."""
+    ask = "letter" if reader is _by_letter else "vanilla_choice"
+    prompts = [desk.prompt(desk.card.render(ask), lettered=reader is _by_letter) for desk in desks]
+    whole = json.dumps([run.context.door.name, prompts])
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
 def _remembered(desk: Desk, key: str) -> Distribution | None:
     for note in reversed(desk.conversation.notes):
-        if note.get("preference_of") == key and note.get("preference"):
+        if note.get("preference_of") == key and isinstance(note.get("preference"), dict):
             return distribution_of(note["preference"])
     return None
+
+
+def _reason(read: Distribution, own: Distribution | None, final: Distribution) -> str:
+    chosen, before = best(final), best(read)
+    if own is None:
+        return f"the model gives it {read[chosen]:.0%}; its own preference could not be measured"
+    text = f"the model gives it {read[chosen]:.0%} here and {own[chosen]:.0%} where there is nothing to choose by"
+    if before == chosen:
+        return f"{text}; it is the likeliest before and after calibration"
+    return f"{text}; without calibration it would be {before} ({read[before]:.0%}, otherwise {own[before]:.0%})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
@@ -43,9 +44,11 @@ async def _asked(desk: Desk, run: Run) -> Commonsense | None:
 
 
 async def _provided(desk: Desk, provider: CommonsenseProvider) -> Commonsense:
-    found: Any = provider(desk.last_utterance)
-    if inspect.isawaitable(found):
-        found = await found
+    if inspect.iscoroutinefunction(provider):
+        found: Any = await provider(desk.last_utterance)
+    else:
+        found = await asyncio.to_thread(provider, desk.last_utterance)  # it may be slow
+        found = await found if inspect.isawaitable(found) else found
     try:
         return Commonsense.model_validate(found)
     except ValidationError:

@@ -5,6 +5,7 @@ Where a reply is wanted, the paper's methods write strategy and utterance in one
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Literal, TypeAlias
@@ -65,7 +66,7 @@ async def _direct_refine(desk: Desk, run: Run, ways: Ways) -> Selection:
     first = await _vanilla(desk, run, ways)
     if first.strategy is None:
         return first
-    return await _joint(desk, run, _earlier(desk, first), desk.ask("refine"))
+    return await _refined(desk, run, first, _earlier(desk, first))
 
 
 async def _self_refine(desk: Desk, run: Run, ways: Ways) -> Selection:
@@ -73,17 +74,15 @@ async def _self_refine(desk: Desk, run: Run, ways: Ways) -> Selection:
     if first.strategy is None:
         return first
     earlier = _earlier(desk, first)
-    asked = desk.prompt(earlier, desk.ask("feedback"))
-    feedback = (await run.ask_one(asked, max_tokens=_SENTENCES)).text.strip()
-    said = desk.card.render("earlier_feedback", feedback=feedback)
-    return replace(await _joint(desk, run, earlier, said, desk.ask("refine")), reason=feedback)
+    feedback = await _sentences(desk, run, earlier, desk.ask("feedback"))
+    said = [desk.card.render("earlier_feedback", feedback=feedback)] if feedback else []
+    return replace(await _refined(desk, run, first, earlier, *said), reason=feedback)
 
 
 async def _emotional_cot(desk: Desk, run: Run, ways: Ways) -> Selection:
-    asked = desk.prompt(desk.card.render("state"))
-    state = (await run.ask_one(asked, max_tokens=_SENTENCES)).text.strip()
-    known = desk.card.render("user_state", state=state)
-    return replace(await _joint(desk, run, known, desk.ask("vanilla")), reason=state)
+    state = await _sentences(desk, run, desk.card.render("state"))
+    known = [desk.card.render("user_state", state=state)] if state else []
+    return replace(await _joint(desk, run, *known, desk.ask("vanilla")), reason=state)
 
 
 async def _commonsense(desk: Desk, run: Run, ways: Ways) -> Selection:
@@ -103,7 +102,7 @@ async def _planner(desk: Desk, run: Run, ways: Ways) -> Selection:
     planner = ways.planner
     if isinstance(planner, CrossFitted):
         planner = planner.planner_for(said.dialogue)
-    found = distribution_of(planner.distribution(said.turns, said.background))
+    found = distribution_of(await asyncio.to_thread(planner.distribution, said.turns, said.background))
     chosen = best(found)
     return Selection(
         strategy=chosen,
@@ -127,13 +126,32 @@ METHODS: Mapping[MethodName, Method] = {
 _SENTENCES = 200
 """Tokens that two or three sentences have at most."""
 
+_CHOICE = 64
+"""Tokens of a choice alone: a limit that is meant for replies must not cut it."""
+
 _EXPANDED = 4
 """Examples of example expansion in the paper."""
 
 
+async def _refined(desk: Desk, run: Run, first: Selection, *asks: str) -> Selection:
+    """Ask for a refined response; the first one stands where that does not parse, which the trace says."""
+    second = await _joint(desk, run, *asks, desk.ask("refine"))
+    if second.strategy is not None:
+        return second
+    run.emit("unparsed", what="refinement", reason=second.unparsed)
+    return first
+
+
+async def _sentences(desk: Desk, run: Run, *asks: str) -> str:
+    """Ask for a few sentences."""
+    most = min(run.context.max_tokens or _SENTENCES, _SENTENCES)
+    return (await run.ask_one(desk.prompt(*asks), max_tokens=most)).text.strip()
+
+
 async def _joint(desk: Desk, run: Run, *asks: str) -> Selection:
     """Ask for strategy and utterance at once, or for the strategy only."""
-    reply = await run.ask_one(desk.prompt(*asks), response_format=Response if desk.reply else Choice)
+    schema, most = (Response, None) if desk.reply else (Choice, _CHOICE)
+    reply = await run.ask_one(desk.prompt(*asks), response_format=schema, max_tokens=most)
     found = reply.parsed
     if not isinstance(found, Choice):
         return Selection(strategy=None, method="", unparsed=reply.parse_error)

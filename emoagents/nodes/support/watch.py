@@ -2,79 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langchain_core.messages import AnyMessage
 from pydantic import BaseModel
 
 from emoagents.model.request import Completion, Message
 from emoagents.nodes.respond import conclude
-from emoagents.state import AnswerState, Update
+from emoagents.state import AnswerState, Update, to_prompt
 from emoagents.step import Run
-from emoagents.support.conversation import METADATA
+from emoagents.support.conversation import METADATA, role_of, said_in
 from emoagents.support.crisis import CrisisGuard, Sign
 
 __all__ = ["watch"]
 
-
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What the seeker wrote without a reply between, and the reply that followed, if one did."""
-
-    texts: tuple[str, ...]
-    reply: AIMessage | None
+_RECENT = 6
+"""Messages of the seeker that the model is asked about."""
 
 
 async def watch(state: AnswerState, run: Run, guard: CrisisGuard, *, ask_model: bool) -> Update:
-    """Return the end of the run where there is a sign of a crisis, else nothing.
+    """Return the end of the run where there is a sign of a crisis, else what begins a turn anew.
 
-    What the seeker wrote last is always looked at. What was written before is looked at where nobody has: where the
-    reply to it was neither one of ours (told by its metadata, which no model writes) nor the guard's.
+    All that the seeker wrote is looked at, in every turn, each message alone and all of them joined: whatever was
+    written before, by whom, and whether anybody looked then. Only what one of the guard's own replies followed, told
+    by its text, has been answered. Messages of the system are the app's own, and are not looked at.
     """
-    groups = list(_groups(state["messages"]))
-    for said in groups:
-        if said.reply is not None and _is_ours(said.reply):
-            continue
-        sign = guard.look(said.texts)
-        if sign is not None and not _was_answered(said, guard.reply(sign)):
-            return _crisis(run, guard, sign)
-    if ask_model and groups and (sign := await _asked(groups[-1].texts, run, guard)):
+    texts = _unanswered(state["messages"], guard)
+    sign = guard.look(texts) if texts else None
+    if sign is None and ask_model and texts:
+        sign = await _asked(texts[-_RECENT:], run, guard)
+    if sign is not None:
         return _crisis(run, guard, sign)
-    return {}
+    return {"stopped_by": None, "assessment": None, "selection": None}
 
 
-def _groups(messages: Sequence[AnyMessage]) -> Iterator[_Said]:
+def _unanswered(messages: Sequence[AnyMessage], guard: CrisisGuard) -> list[str]:
     texts: list[str] = []
-    for message in messages:
-        if isinstance(message, HumanMessage):
-            texts.append(message.text)
-        elif isinstance(message, AIMessage):
-            yield _Said(tuple(texts), message)
+    for message in to_prompt(messages):
+        role = role_of(message)
+        if role == "seeker":
+            texts.append(said_in(message))
+        elif role == "supporter" and guard.is_reply(said_in(message)):
             texts = []
-    yield _Said(tuple(texts), None)
-
-
-def _is_ours(reply: AIMessage) -> bool:
-    note = reply.response_metadata.get(METADATA) or {}
-    return "method" in note or "crisis" in note
-
-
-def _was_answered(said: _Said, reply: str) -> bool:
-    """Return whether the person was given this very reply: histories that lost their metadata still hold its text."""
-    return said.reply is not None and said.reply.text.strip() == reply.strip()
+    return texts
 
 
 async def _asked(texts: Sequence[str], run: Run, guard: CrisisGuard) -> Sign | None:
     """Ask the context's model as well. A check that fails does not stop the reply; the trace says so."""
 
     async def ask(prompt: list[Message], schema: type[BaseModel]) -> Completion:
-        return await run.ask_one(prompt, temperature=0.0, response_format=schema)
+        return await run.ask_one(prompt, temperature=0.0, max_tokens=_LENGTH, response_format=schema)
 
     found = await guard.model_sign(texts, ask)
     if not found.judged:
         run.emit("unparsed", what="crisis check", reason=found.reason)
     return found.sign
+
+
+_LENGTH = 256
+"""Tokens of the model's word."""
 
 
 def _crisis(run: Run, guard: CrisisGuard, sign: Sign) -> Update:
