@@ -254,9 +254,9 @@ def test_cards_lie_in_the_package_or_beside_it(tmp_path: Path, monkeypatch: pyte
     package = tmp_path / "emoagents"
     package.mkdir()
     monkeypatch.setattr(card_module, "__file__", str(package / "card.py"))
-    assert card_module._cards_dir() == tmp_path / "strategies"
+    assert card_module.cards_dir() == tmp_path / "strategies"
     (package / "cards").mkdir()
-    assert card_module._cards_dir() == package / "cards"
+    assert card_module.cards_dir() == package / "cards"
 
 
 def test_the_module_imports_nothing_slow() -> None:
@@ -361,7 +361,7 @@ def test_an_empty_override_changes_nothing() -> None:
 def test_a_copy_of_a_card_overrides_nothing() -> None:
     for name in card_names():
         card = load_card(name)
-        assert override_card(card, card_module._cards_dir() / f"{name}.toml") == card
+        assert override_card(card, card_module.cards_dir() / f"{name}.toml") == card
 
 
 # --- what can be wrong -----------------------------------------------------------------------------------------

@@ -20,10 +20,11 @@ from emoagents.card import Card
 from emoagents.errors import ParameterError
 from emoagents.nodes.respond import conclude, new_message_id
 from emoagents.nodes.support.assess import assess
-from emoagents.nodes.support.desk import Desk, Selection
+from emoagents.nodes.support.guard import check_for_crisis
 from emoagents.nodes.support.methods import MethodName, select
-from emoagents.nodes.support.watch import watch
-from emoagents.nodes.support.ways import Probabilities, Ways
+from emoagents.nodes.support.prompter import Prompter
+from emoagents.nodes.support.selection import Selection
+from emoagents.nodes.support.settings import Probabilities, Settings
 from emoagents.state import AnswerState, Update
 from emoagents.step import Run, Step, step
 from emoagents.strategies.base import Answering, CardSource, Wiring, parameters
@@ -162,13 +163,13 @@ class SupportDialogue(Answering):
 
     async def _guard(self, state: AnswerState, run: Run) -> Update:
         guard = self._watcher
-        return {} if guard is None else await watch(state, run, guard, ask_model=self.guard == "model")
+        return {} if guard is None else await check_for_crisis(state, run, guard, ask_model=self.guard == "model")
 
     async def _assess(self, state: AnswerState, run: Run) -> Update:
-        return {"assessment": await assess(self._desk(state), run)}
+        return {"assessment": await assess(self._prompter(state), run)}
 
     async def _select(self, state: AnswerState, run: Run) -> Update:
-        return {"selection": asdict(await select(self._desk(state), run, self.method, self._ways))}
+        return {"selection": asdict(await select(self._prompter(state), run, self.method, self._settings))}
 
     async def _respond(self, state: AnswerState, run: Run) -> Update:
         selection = Selection(**(state.get("selection") or {"strategy": None, "method": ""}))
@@ -179,7 +180,7 @@ class SupportDialogue(Answering):
         if selection.reply is not None:
             return conclude(run, selection.reply, stopped_by="complete", metadata={METADATA: notes})
         message_id = new_message_id()
-        prompt = self._desk(state).prompt(self._wanted(selection))
+        prompt = self._prompter(state).prompt(self._wanted(selection))
         reply = await run.ask_one(prompt, message_id=message_id)
         return conclude(run, reply, stopped_by="complete", message_id=message_id, metadata={METADATA: notes})
 
@@ -195,11 +196,11 @@ class SupportDialogue(Answering):
         assert isinstance(self.card, Card)
         return self.card
 
-    def _desk(self, state: AnswerState) -> Desk:
+    def _prompter(self, state: AnswerState) -> Prompter:
         conversation = conversation_of(state["messages"])
         if not conversation.turns:
             raise ParameterError("there is nothing to answer: none of the messages is the seeker's")
-        return Desk(
+        return Prompter(
             card=self._card,
             conversation=conversation,
             turns=self.turns,
@@ -216,8 +217,8 @@ class SupportDialogue(Answering):
         return make_planner(self.planner) if self.method == "planner" else None
 
     @cached_property
-    def _ways(self) -> Ways:
-        return Ways(
+    def _settings(self) -> Settings:
+        return Settings(
             shots=self.shots,
             samples=self.samples,
             strength=self.strength,

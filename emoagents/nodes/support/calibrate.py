@@ -17,9 +17,10 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from emoagents.errors import BudgetExceeded, ModelCallError, ModelConfigError, RunError
-from emoagents.nodes.support.desk import Desk, Selection
+from emoagents.nodes.support.prompter import Prompter
 from emoagents.nodes.support.schemas import Choice
-from emoagents.nodes.support.ways import Ways
+from emoagents.nodes.support.selection import Selection
+from emoagents.nodes.support.settings import Settings
 from emoagents.step import Run
 from emoagents.support.conversation import Conversation
 from emoagents.support.debias import (
@@ -52,24 +53,24 @@ _LENGTHS = (1, 5)
 _DRAWS = 24
 """Samples that a preference is measured with, all its prompts together, where there are no log-probabilities."""
 
-_Reader: TypeAlias = Callable[[Desk, Run, int], Coroutine[Any, Any, Distribution | None]]
+_Reader: TypeAlias = Callable[[Prompter, Run, int], Coroutine[Any, Any, Distribution | None]]
 """Reads a distribution off the model, from so many samples where it needs samples; None where it can't be read."""
 
 
-async def calibrated(desk: Desk, run: Run, ways: Ways) -> Selection:
+async def calibrated(prompter: Prompter, run: Run, settings: Settings) -> Selection:
     """Choose the strategy that is likeliest once the model's own preference is taken out.
 
     Raises:
         RunError: the model did not answer. ModelConfigError: log-probabilities are insisted on, and it has none.
     """
-    read, reader = await _choice(desk, run, ways)
+    read, reader = await _choice(prompter, run, settings)
     if read is None:
         return Selection(strategy=None, method="calibrated", unparsed="none of the samples names a strategy")
-    desks = [replace(desk, conversation=each) for each in _neutral(desk.conversation, ways)]
-    key = _key(run, desks, reader)
-    own = await _preference(desk, run, ways, desks, reader, key)
-    stage = (desk.assessment or {}).get("stage")
-    final = staged(debiased(read, own, ways.strength) if own else read, stage, ways.stage_strength)
+    prompters = [replace(prompter, conversation=each) for each in _neutral(prompter.conversation, settings)]
+    key = _key(run, prompters, reader)
+    own = await _preference(prompter, run, settings, prompters, reader, key)
+    stage = (prompter.assessment or {}).get("stage")
+    final = staged(debiased(read, own, settings.strength) if own else read, stage, settings.stage_strength)
     return Selection(
         strategy=best(final),
         method="calibrated",
@@ -82,23 +83,23 @@ async def calibrated(desk: Desk, run: Run, ways: Ways) -> Selection:
 # -- the choice -------------------------------------------------------------------------------------------------------
 
 
-async def _choice(desk: Desk, run: Run, ways: Ways) -> tuple[Distribution | None, _Reader]:
+async def _choice(prompter: Prompter, run: Run, settings: Settings) -> tuple[Distribution | None, _Reader]:
     """Return the model's own distribution, and how it was read."""
-    if ways.probabilities != "samples":
+    if settings.probabilities != "samples":
         has = getattr(await run.context.door.backend(), "logprobs", False)
-        if ways.probabilities == "logprobs" and not has:
+        if settings.probabilities == "logprobs" and not has:
             raise _without_logprobs(run)
-        if has and (read := await _tried(desk, run)) is not None:
+        if has and (read := await _tried(prompter, run)) is not None:
             return read, _by_letter
-        if ways.probabilities == "logprobs":
+        if settings.probabilities == "logprobs":
             raise _without_logprobs(run)
-    return await _by_samples(desk, run, ways.samples), _by_samples
+    return await _by_samples(prompter, run, settings.samples), _by_samples
 
 
-async def _tried(desk: Desk, run: Run) -> Distribution | None:
+async def _tried(prompter: Prompter, run: Run) -> Distribution | None:
     """Read by a letter; None where the provider refuses to tell log-probabilities after all."""
     try:
-        return await _by_letter(desk, run)
+        return await _by_letter(prompter, run)
     except ModelCallError as error:
         if error.status is None or not 400 <= error.status < 500 or error.retryable:
             raise
@@ -111,8 +112,8 @@ def _without_logprobs(run: Run) -> ModelConfigError:
     return ModelConfigError(f"{name} tells no log-probabilities of letters: use probabilities=samples", model=name)
 
 
-async def _by_letter(desk: Desk, run: Run, samples: int = 1) -> Distribution | None:
-    prompt = desk.prompt(desk.card.render("letter"), lettered=True)
+async def _by_letter(prompter: Prompter, run: Run, samples: int = 1) -> Distribution | None:
+    prompt = prompter.prompt(prompter.card.render("letter"), lettered=True)
     reply = await run.ask_one(prompt, own_temperature=1.0, max_tokens=1, top_logprobs=_ALTERNATIVES)
     if not reply.logprobs:
         return None
@@ -120,8 +121,8 @@ async def _by_letter(desk: Desk, run: Run, samples: int = 1) -> Distribution | N
     return read if mass >= _LEAST_MASS else None
 
 
-async def _by_samples(desk: Desk, run: Run, samples: int) -> Distribution | None:
-    prompt = replace(desk, reply=False).prompt(desk.card.render("vanilla_choice"))
+async def _by_samples(prompter: Prompter, run: Run, samples: int) -> Distribution | None:
+    prompt = replace(prompter, reply=False).prompt(prompter.card.render("vanilla_choice"))
     drawn = await run.ask(prompt, range(samples), own_temperature=1.0, response_format=Choice)
     parsed = [c.parsed for c in drawn.require()]
     named = Counter(p.strategy for p in parsed if isinstance(p, Choice))
@@ -134,38 +135,38 @@ async def _by_samples(desk: Desk, run: Run, samples: int) -> Distribution | None
 
 
 async def _preference(
-    desk: Desk, run: Run, ways: Ways, desks: Sequence[Desk], reader: _Reader, key: str
+    prompter: Prompter, run: Run, settings: Settings, prompters: Sequence[Prompter], reader: _Reader, key: str
 ) -> Distribution | None:
     """Return the model's own preference; None where it could not be read at all, which the trace says."""
-    if not isinstance(ways.prior, str):
-        return distribution_of(ways.prior)
-    if ways.prior == "none":
+    if not isinstance(settings.prior, str):
+        return distribution_of(settings.prior)
+    if settings.prior == "none":
         return distribution_of(dict.fromkeys(STRATEGIES, 1.0))
-    if known := _remembered(desk, key) or shipped_preference(key):
+    if known := _remembered(prompter, key) or shipped_preference(key):
         return known
-    each = math.ceil(_DRAWS / len(desks))
-    found = [d for d in await together(_spared(one, run, reader, each) for one in desks) if d is not None]
+    each = math.ceil(_DRAWS / len(prompters))
+    found = [d for d in await together(_spared(one, run, reader, each) for one in prompters) if d is not None]
     if not found:
         run.emit("unparsed", what="preference", reason="no answer could be read")
     return mean(found) if found else None
 
 
-async def _spared(desk: Desk, run: Run, reader: _Reader, samples: int) -> Distribution | None:
+async def _spared(prompter: Prompter, run: Run, reader: _Reader, samples: int) -> Distribution | None:
     """Read one of many; that it failed does not cost the reply."""
     try:
-        return await reader(desk, run, samples)
+        return await reader(prompter, run, samples)
     except RunError as error:
         out_of_budget = {"budget": True} if isinstance(error, BudgetExceeded) else {}
         run.emit("failure", error=str(error), **out_of_budget)
         return None
 
 
-def _neutral(real: Conversation, ways: Ways) -> Iterable[Conversation]:
+def _neutral(real: Conversation, settings: Settings) -> Iterable[Conversation]:
     """Yield what the preference is measured on."""
-    if ways.prior == "dialogues":
-        for one in ways.references():
+    if settings.prior == "dialogues":
+        for one in settings.references():
             yield Conversation(background="", turns=one.context)
-    elif ways.prior == "content_free":
+    elif settings.prior == "content_free":
         background = "N/A" if real.background else ""
         for text in _CONTENT_FREE:
             for length in _LENGTHS:
@@ -177,16 +178,16 @@ def _empty(text: str, length: int) -> Iterable[Turn]:
         yield Turn(role="seeker" if (length - number) % 2 else "supporter", text=text, number=number)
 
 
-def _key(run: Run, desks: Sequence[Desk], reader: _Reader) -> str:
+def _key(run: Run, prompters: Sequence[Prompter], reader: _Reader) -> str:
     """Name what a measured preference belongs to: the model, all prompts, and how they are read."""
     ask = "letter" if reader is _by_letter else "vanilla_choice"
-    prompts = [desk.prompt(desk.card.render(ask), lettered=reader is _by_letter) for desk in desks]
+    prompts = [prompter.prompt(prompter.card.render(ask), lettered=reader is _by_letter) for prompter in prompters]
     whole = json.dumps([run.context.door.name, prompts])
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def _remembered(desk: Desk, key: str) -> Distribution | None:
-    for note in reversed(desk.conversation.notes):
+def _remembered(prompter: Prompter, key: str) -> Distribution | None:
+    for note in reversed(prompter.conversation.notes):
         if note.get("preference_of") == key and isinstance(note.get("preference"), dict):
             return distribution_of(note["preference"])
     return None

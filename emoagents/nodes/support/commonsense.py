@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from emoagents.errors import ParameterError
-from emoagents.nodes.support.desk import Desk
+from emoagents.nodes.support.prompter import Prompter
 from emoagents.nodes.support.schemas import Commonsense
 from emoagents.step import Run
 
@@ -20,22 +20,22 @@ CommonsenseProvider: TypeAlias = Callable[[str], Mapping[str, str] | Awaitable[M
 """From an utterance to a text for each of xReact, xIntent, xNeed, xEffect and xWant."""
 
 
-async def knowledge(desk: Desk, run: Run, provider: CommonsenseProvider | None) -> str:
+async def knowledge(prompter: Prompter, run: Run, provider: CommonsenseProvider | None) -> str:
     """Return the knowledge as text for a prompt; "" where the model's output does not parse, which the trace says.
 
     Raises:
         RunError: the model did not answer. ParameterError: the provider gave something else.
     """
-    found = await _asked(desk, run) if provider is None else await _provided(desk, provider)
+    found = await _asked(prompter, run) if provider is None else await _provided(prompter, provider)
     if found is None:
         return ""
     said = {name: _phrase(text) for name, text in found.model_dump().items()}
     run.emit("commonsense", **said)
-    return desk.card.render("knowledge", **said)
+    return prompter.card.render("knowledge", **said)
 
 
-async def _asked(desk: Desk, run: Run) -> Commonsense | None:
-    text = desk.card.render("commonsense", utterance=desk.last_utterance)
+async def _asked(prompter: Prompter, run: Run) -> Commonsense | None:
+    text = prompter.card.render("commonsense", utterance=prompter.last_utterance)
     reply = await run.ask_one([{"role": "user", "content": text}], response_format=Commonsense)
     if isinstance(reply.parsed, Commonsense):
         return reply.parsed
@@ -43,11 +43,11 @@ async def _asked(desk: Desk, run: Run) -> Commonsense | None:
     return None
 
 
-async def _provided(desk: Desk, provider: CommonsenseProvider) -> Commonsense:
+async def _provided(prompter: Prompter, provider: CommonsenseProvider) -> Commonsense:
     if inspect.iscoroutinefunction(provider):
-        found: Any = await provider(desk.last_utterance)
+        found: Any = await provider(prompter.last_utterance)
     else:
-        found = await asyncio.to_thread(provider, desk.last_utterance)  # it may be slow
+        found = await asyncio.to_thread(provider, prompter.last_utterance)  # it may be slow
         found = await found if inspect.isawaitable(found) else found
     try:
         return Commonsense.model_validate(found)

@@ -1,4 +1,4 @@
-"""The ways to choose a strategy (Kang et al., ACL 2024, section 5 and Table 12), and the calibrated one, which is ours.
+"""Ways to choose a strategy (Kang et al., ACL 2024, section 5 and Table 12), and the calibrated one, which is ours.
 
 Where a reply is wanted, the paper's methods write strategy and utterance in one answer.
 """
@@ -13,9 +13,10 @@ from typing import Literal, TypeAlias
 from emoagents.errors import ParameterError
 from emoagents.nodes.support.calibrate import calibrated
 from emoagents.nodes.support.commonsense import knowledge
-from emoagents.nodes.support.desk import Desk, Selection
+from emoagents.nodes.support.prompter import Prompter
 from emoagents.nodes.support.schemas import Choice, Response
-from emoagents.nodes.support.ways import Ways
+from emoagents.nodes.support.selection import Selection
+from emoagents.nodes.support.settings import Settings
 from emoagents.step import Run
 from emoagents.support.debias import best, distribution_of
 from emoagents.support.planner import CrossFitted
@@ -33,18 +34,18 @@ MethodName: TypeAlias = Literal[
     "calibrated",
 ]
 
-Method: TypeAlias = Callable[[Desk, Run, Ways], Awaitable[Selection]]
+Method: TypeAlias = Callable[[Prompter, Run, Settings], Awaitable[Selection]]
 
 
-async def select(desk: Desk, run: Run, method: MethodName, ways: Ways) -> Selection:
+async def select(prompter: Prompter, run: Run, method: MethodName, settings: Settings) -> Selection:
     """Choose a strategy and tell of it (`selection`).
 
     Raises:
         RunError: the model did not answer. UsageError: the caller's mistake.
     """
-    if ways.shots and method != "example_expansion":
-        desk = replace(desk, examples=ways.draw_examples(desk.conversation, ways.shots))
-    found = replace(await METHODS[method](desk, run, ways), method=method)
+    if settings.shots and method != "example_expansion":
+        prompter = replace(prompter, examples=settings.draw_examples(prompter.conversation, settings.shots))
+    found = replace(await METHODS[method](prompter, run, settings), method=method)
     facts = found.facts or {}
     run.emit(
         "selection",
@@ -58,48 +59,48 @@ async def select(desk: Desk, run: Run, method: MethodName, ways: Ways) -> Select
     return found
 
 
-async def _vanilla(desk: Desk, run: Run, ways: Ways) -> Selection:
-    return await _joint(desk, run, desk.ask("vanilla"))
+async def _vanilla(prompter: Prompter, run: Run, settings: Settings) -> Selection:
+    return await _joint(prompter, run, prompter.ask("vanilla"))
 
 
-async def _direct_refine(desk: Desk, run: Run, ways: Ways) -> Selection:
-    first = await _vanilla(desk, run, ways)
+async def _direct_refine(prompter: Prompter, run: Run, settings: Settings) -> Selection:
+    first = await _vanilla(prompter, run, settings)
     if first.strategy is None:
         return first
-    return await _refined(desk, run, first, _earlier(desk, first))
+    return await _refined(prompter, run, first, _earlier(prompter, first))
 
 
-async def _self_refine(desk: Desk, run: Run, ways: Ways) -> Selection:
-    first = await _vanilla(desk, run, ways)
+async def _self_refine(prompter: Prompter, run: Run, settings: Settings) -> Selection:
+    first = await _vanilla(prompter, run, settings)
     if first.strategy is None:
         return first
-    earlier = _earlier(desk, first)
-    feedback = await _sentences(desk, run, earlier, desk.ask("feedback"))
-    said = [desk.card.render("earlier_feedback", feedback=feedback)] if feedback else []
-    return replace(await _refined(desk, run, first, earlier, *said), reason=feedback)
+    earlier = _earlier(prompter, first)
+    feedback = await _sentences(prompter, run, earlier, prompter.ask("feedback"))
+    said = [prompter.card.render("earlier_feedback", feedback=feedback)] if feedback else []
+    return replace(await _refined(prompter, run, first, earlier, *said), reason=feedback)
 
 
-async def _emotional_cot(desk: Desk, run: Run, ways: Ways) -> Selection:
-    state = await _sentences(desk, run, desk.card.render("state"))
-    known = [desk.card.render("user_state", state=state)] if state else []
-    return replace(await _joint(desk, run, *known, desk.ask("vanilla")), reason=state)
+async def _emotional_cot(prompter: Prompter, run: Run, settings: Settings) -> Selection:
+    state = await _sentences(prompter, run, prompter.card.render("state"))
+    known = [prompter.card.render("user_state", state=state)] if state else []
+    return replace(await _joint(prompter, run, *known, prompter.ask("vanilla")), reason=state)
 
 
-async def _commonsense(desk: Desk, run: Run, ways: Ways) -> Selection:
-    known = await knowledge(desk, run, ways.commonsense)
-    return await _joint(desk, run, *filter(None, [known]), desk.ask("vanilla"))
+async def _commonsense(prompter: Prompter, run: Run, settings: Settings) -> Selection:
+    known = await knowledge(prompter, run, settings.commonsense)
+    return await _joint(prompter, run, *filter(None, [known]), prompter.ask("vanilla"))
 
 
-async def _example_expansion(desk: Desk, run: Run, ways: Ways) -> Selection:
-    expanded = replace(desk, examples=ways.draw_examples(desk.conversation, ways.shots or _EXPANDED))
-    return await _vanilla(expanded, run, ways)
+async def _example_expansion(prompter: Prompter, run: Run, settings: Settings) -> Selection:
+    expanded = replace(prompter, examples=settings.draw_examples(prompter.conversation, settings.shots or _EXPANDED))
+    return await _vanilla(expanded, run, settings)
 
 
-async def _planner(desk: Desk, run: Run, ways: Ways) -> Selection:
-    if ways.planner is None:
+async def _planner(prompter: Prompter, run: Run, settings: Settings) -> Selection:
+    if settings.planner is None:
         raise ParameterError("the method planner needs a planner: train one with `emoagents support train`")
-    said = desk.conversation
-    planner = ways.planner
+    said = prompter.conversation
+    planner = settings.planner
     if isinstance(planner, CrossFitted):
         planner = planner.planner_for(said.dialogue)
     found = distribution_of(await asyncio.to_thread(planner.distribution, said.turns, said.background))
@@ -133,25 +134,25 @@ _EXPANDED = 4
 """Examples of example expansion in the paper."""
 
 
-async def _refined(desk: Desk, run: Run, first: Selection, *asks: str) -> Selection:
+async def _refined(prompter: Prompter, run: Run, first: Selection, *asks: str) -> Selection:
     """Ask for a refined response; the first one stands where that does not parse, which the trace says."""
-    second = await _joint(desk, run, *asks, desk.ask("refine"))
+    second = await _joint(prompter, run, *asks, prompter.ask("refine"))
     if second.strategy is not None:
         return second
     run.emit("unparsed", what="refinement", reason=second.unparsed)
     return first
 
 
-async def _sentences(desk: Desk, run: Run, *asks: str) -> str:
+async def _sentences(prompter: Prompter, run: Run, *asks: str) -> str:
     """Ask for a few sentences."""
     most = min(run.context.max_tokens or _SENTENCES, _SENTENCES)
-    return (await run.ask_one(desk.prompt(*asks), max_tokens=most)).text.strip()
+    return (await run.ask_one(prompter.prompt(*asks), max_tokens=most)).text.strip()
 
 
-async def _joint(desk: Desk, run: Run, *asks: str) -> Selection:
+async def _joint(prompter: Prompter, run: Run, *asks: str) -> Selection:
     """Ask for strategy and utterance at once, or for the strategy only."""
-    schema, most = (Response, None) if desk.reply else (Choice, _CHOICE)
-    reply = await run.ask_one(desk.prompt(*asks), response_format=schema, max_tokens=most)
+    schema, most = (Response, None) if prompter.reply else (Choice, _CHOICE)
+    reply = await run.ask_one(prompter.prompt(*asks), response_format=schema, max_tokens=most)
     found = reply.parsed
     if not isinstance(found, Choice):
         return Selection(strategy=None, method="", unparsed=reply.parse_error)
@@ -163,7 +164,7 @@ async def _joint(desk: Desk, run: Run, *asks: str) -> Selection:
     )
 
 
-def _earlier(desk: Desk, first: Selection) -> str:
-    if desk.reply:
-        return desk.card.render("earlier", strategy=first.strategy or "", response=first.reply or "")
-    return desk.card.render("earlier_choice", strategy=first.strategy or "")
+def _earlier(prompter: Prompter, first: Selection) -> str:
+    if prompter.reply:
+        return prompter.card.render("earlier", strategy=first.strategy or "", response=first.reply or "")
+    return prompter.card.render("earlier_choice", strategy=first.strategy or "")

@@ -11,34 +11,13 @@ from emoagents.model.request import Message
 from emoagents.support.conversation import Conversation
 from emoagents.support.debias import LETTERS
 from emoagents.support.dialogue import Instance, Turn
-from emoagents.support.labels import STRATEGIES, SupportStrategy
+from emoagents.support.labels import STRATEGIES
 
-__all__ = ["Desk", "Selection"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """A choice among the eight strategies.
-
-    Attributes:
-        strategy: None where nothing could be read from the model's output; `unparsed` then says why.
-        method: how it was chosen. reason: why, in one sentence, as far as anything tells.
-        distribution: over all eight; a choice from a single sample has all its weight in one place.
-        reply: the utterance, where the method writes both at once.
-        facts: what else belongs to the choice, as the distribution before debiasing; plain JSON data.
-    """
-
-    strategy: SupportStrategy | None
-    method: str
-    reason: str = ""
-    distribution: Mapping[SupportStrategy, float] | None = None
-    reply: str | None = None
-    unparsed: str | None = None
-    facts: Mapping[str, Any] | None = None
+__all__ = ["Prompter"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Prompter:
     """The card, the conversation with at most its last `turns`, and whether a reply is wanted or the choice only."""
 
     card: Card

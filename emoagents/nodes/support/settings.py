@@ -12,7 +12,7 @@ from emoagents.support.dialogue import Instance
 from emoagents.support.labels import SupportStrategy
 from emoagents.support.planner import Planner
 
-__all__ = ["Prior", "Probabilities", "Ways"]
+__all__ = ["Prior", "Probabilities", "Settings"]
 
 Probabilities: TypeAlias = Literal["auto", "logprobs", "samples"]
 """Where a distribution comes from: the log-probabilities of one token, several samples, or what the model can."""
@@ -22,7 +22,7 @@ Prior: TypeAlias = Literal["content_free", "dialogues", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ways:
+class Settings:
     """See the parameters of `SupportDialogue`.
 
     `draw_examples` returns so many examples for a conversation; `references` are those that a prior is measured on.

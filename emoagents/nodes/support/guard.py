@@ -14,13 +14,13 @@ from emoagents.step import Run
 from emoagents.support.conversation import METADATA, role_of, said_in
 from emoagents.support.crisis import CrisisGuard, Sign
 
-__all__ = ["watch"]
+__all__ = ["check_for_crisis"]
 
 _RECENT = 6
 """Messages of the seeker that the model is asked about."""
 
 
-async def watch(state: AnswerState, run: Run, guard: CrisisGuard, *, ask_model: bool) -> Update:
+async def check_for_crisis(state: AnswerState, run: Run, guard: CrisisGuard, *, ask_model: bool) -> Update:
     """Return the end of the run where there is a sign of a crisis, else what begins a turn anew.
 
     All that the seeker wrote is looked at, in every turn, each message alone and all of them joined: whatever was
