@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from typing import Any
 
 from emoagents.card import cards_dir
 from emoagents.support.debias import Distribution, distribution_of
@@ -18,7 +19,7 @@ def shipped_preference(key: str) -> Distribution | None:
 
 
 @cache
-def _shipped() -> dict[str, dict[str, Distribution]]:
+def _shipped() -> dict[str, dict[str, Any]]:
     path = cards_dir() / "support" / "priors.json"
-    found: dict[str, dict[str, Distribution]] = json.loads(path.read_text(encoding="utf-8"))
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     return found

@@ -280,6 +280,17 @@ def test_a_preference_is_measured_anew_for_other_settings() -> None:
     assert counts[3] > 20
 
 
+def test_the_embedded_models_preference_comes_along_for_the_prompts_as_they_are() -> None:
+    """If this fails, the prompts or examples have changed: run `emoagents support prior` and put it into priors.json."""
+    model = ScriptedModel({"letter only": HERE}, name="embedded/smollm2")
+    model.logprobs = True  # type: ignore[attr-defined]
+    result = SupportDialogue(assess=False, reply=False).run(SAID, model=model)
+    assert result.usage.calls == 1
+    assert selection(result)["preference"]["Self-disclosure"] == pytest.approx(0.46, abs=0.05)
+    SupportDialogue(assess=False, reply=False, turns=6).run(SAID, model=model)
+    assert len(model.calls) == 1 + 25
+
+
 def test_a_thread_measures_the_preference_once() -> None:
     model = with_logprobs({"letter only": USUAL, "": REPLY})
     app = SupportDialogue(assess=False).compile(checkpointer=InMemorySaver())
