@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
 
-    from emoagents.context import Context
     from emoagents.model.request import Completion, Message
     from emoagents.support.crisis.guard import CrisisGuard
     from emoagents.support.crisis.measure import Check, Measured, Report, Verdict
@@ -115,6 +114,12 @@ def _print_miss(console: Console, verdict: Verdict) -> None:
     from emoagents.cli.text import one_line
 
     message = verdict.message
-    what = f"not found ({message.category})" if message.crisis else f"false alarm by {verdict.pattern} on {verdict.matched!r}"
+    what = (
+        f"not found ({message.category})"
+        if message.crisis
+        else f"false alarm by {verdict.pattern} on {verdict.matched!r}"
+    )
     text = " | ".join(message.texts)
-    console.print(one_line(f"{message.id} [{message.language}, {message.split}, {message.kind}] {what}: {text}"), soft_wrap=True)
+    console.print(
+        one_line(f"{message.id} [{message.language}, {message.split}, {message.kind}] {what}: {text}"), soft_wrap=True
+    )

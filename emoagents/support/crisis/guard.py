@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,15 +16,12 @@ from pathlib import Path
 from emoagents.support.crisis.helplines import HelplineCard, load_helplines
 from emoagents.support.crisis.locale import Locale, parse_locale
 from emoagents.support.crisis.model import Ask, asked
-from emoagents.support.crisis.normalise import readings
+from emoagents.support.crisis.disguises import readings
 from emoagents.support.crisis.patterns import Compiled, Patterns, load_patterns
 from emoagents.support.crisis.reply import is_reply, reply_to
 from emoagents.support.crisis.sign import ModelSign, Sign
 
 __all__ = ["CrisisGuard"]
-
-_CHUNK = 4000
-_OVERLAP = 800  # letters; more than any sign is long
 
 
 @dataclass(frozen=True)
@@ -103,24 +100,13 @@ class CrisisGuard:
         """Return all readings of the texts and of all of them together, each once, in pieces."""
         given = _messages(texts)
         together = [" ".join(given)] if len(given) > 1 else []
-        masked = self._loaded.card.masked
-        pieces = (piece for text in [*given, *together] for reading in readings(text, masked) for piece in _chunks(reading))
-        return list(dict.fromkeys(pieces))
+        card = self._loaded.card
+        read = (reading for text in [*given, *together] for reading in readings(text, card.masked, card.spelled))
+        return list(dict.fromkeys(read))
 
 
 def _messages(texts: Sequence[str]) -> list[str]:
     return [texts] if isinstance(texts, str) else list(texts)
-
-
-def _chunks(text: str) -> Iterator[str]:
-    """Cut a long text at spaces into overlapping pieces, so that a pattern is searched only near what it needs."""
-    begin = 0
-    while len(text) - begin > _CHUNK:
-        end = text.rfind(" ", begin + _CHUNK - _OVERLAP, begin + _CHUNK) + 1 or begin + _CHUNK
-        yield text[begin:end]
-        word = text.rfind(" ", begin + 1, end - _OVERLAP)
-        begin = word if word > begin else end - _OVERLAP  # there may be no spaces
-    yield text[begin:]
 
 
 def _sign(compiled: Compiled, text: str) -> Sign:

@@ -6,10 +6,9 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from math import sqrt
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from typing_extensions import Self
 
 from emoagents.errors import DataError
 from emoagents.support.crisis.files import guard_file
@@ -36,7 +35,7 @@ class TestMessage(BaseModel):
     kind: str
     category: str | None = None
     language: str = "en"
-    split: Literal["dev", "held_out"] = "dev"
+    split: Literal["dev", "held_out", "unseen"] = "dev"
     note: str = ""
 
     @property

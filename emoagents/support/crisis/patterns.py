@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -56,6 +56,7 @@ class PatternCard(Part):
     note: str = ""
     extends: bool = False
     masked: tuple[str, ...] = ()
+    spelled: tuple[str, ...] = ()
     prompts: dict[str, Prompt] = {}
     languages: dict[str, str] = {}
     fragments: dict[str, str] = {}
@@ -113,15 +114,22 @@ def load_patterns(path: str | Path | None = None) -> Patterns:
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> Patterns:
+def _direct() -> Patterns:
     return _of(guard_file("patterns.toml"))
 
 
-def _of(path: Path) -> Patterns:
+@lru_cache(maxsize=1)
+def _shipped() -> Patterns:
+    """Return the patterns of direct signs, with those of indirect ones added."""
+    return _of(guard_file("indirect.toml"), _direct)
+
+
+def _of(path: Path, base: Callable[[], Patterns] | None = None) -> Patterns:
+    """Return the patterns of a file; one that extends adds to `base`, by default to the shipped ones."""
     data = read_toml(path)
     card = validated(PatternCard, {**_defaults(data), **data}, path)
     if card.extends:
-        card = _added(_shipped().card, card)
+        card = _added((base or _shipped)().card, card)
     elif not card.prompts:
         card = card.model_copy(update={"prompts": _shipped().card.prompts})
     _check_ids(card.patterns, path)
@@ -140,6 +148,7 @@ def _added(base: PatternCard, own: PatternCard) -> PatternCard:
     return own.model_copy(
         update={
             "masked": (*base.masked, *own.masked),
+            "spelled": (*base.spelled, *own.spelled),
             "prompts": {**base.prompts, **own.prompts},
             "languages": {**base.languages, **own.languages},
             "fragments": {**base.fragments, **own.fragments},
