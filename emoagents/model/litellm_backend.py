@@ -25,6 +25,8 @@ __all__ = ["LitellmBackend", "load_litellm"]
 _IMPORTED = threading.Event()
 _MOST_CHOICES = 8
 """Providers that honour `n` differ in how far (Gemini stops at 8)."""
+_MOST_ALTERNATIVES = 20
+"""OpenAI tells so many tokens for each place."""
 _SHORTEST_SECRET = 6
 """Characters; shorter "keys" are placeholders, and replacing them would garble the text."""
 _NOT_SENT = ("ClientConnectorError", "ClientConnectorDNSError", "ConnectError", "ConnectionRefusedError", "gaierror")
@@ -76,7 +78,7 @@ class LitellmBackend:
     """
 
     native_schema: bool
-    logprobs: bool
+    logprobs: int
     max_n: int
     context_window: int | None
     _priced: bool
@@ -184,7 +186,7 @@ class LitellmBackend:
         self._params = frozenset(self._litellm.get_supported_openai_params(**about) or ())
         self.max_n = _MOST_CHOICES if "n" in self._params else 1
         self.native_schema = bool(self._litellm.supports_response_schema(**about))
-        self.logprobs = "top_logprobs" in self._params
+        self.logprobs = _MOST_ALTERNATIVES if "top_logprobs" in self._params else 0
         self.context_window = self._info().get("max_input_tokens")
         self._priced = self._has_price()
 

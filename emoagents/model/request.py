@@ -126,8 +126,8 @@ class Backend(Protocol):
     `call` makes exactly one physical request, with no retry of its own, on the door's event loop. It raises
     `ModelCallError` (with `status`, `retry_after`, `retryable`, `billed`) or a `UsageError`, nothing else.
 
-    One that can tell log-probabilities of alternatives has an attribute `logprobs` that is true; where there is none,
-    what reads them draws samples instead.
+    One that can tell log-probabilities has an attribute `logprobs`: of how many alternatives at most. Where there is
+    none, or it is 0, what reads them draws samples instead.
     """
 
     @property

@@ -56,7 +56,7 @@ def letters(**probabilities: float) -> Choice:
 
 def with_logprobs(rules: dict[str, Any]) -> ScriptedModel:
     model = ScriptedModel(rules)
-    model.logprobs = True  # type: ignore[attr-defined]
+    model.logprobs = 20  # type: ignore[attr-defined]
     return model
 
 
@@ -283,7 +283,7 @@ def test_a_preference_is_measured_anew_for_other_settings() -> None:
 def test_the_embedded_models_preference_comes_along_for_the_prompts_as_they_are() -> None:
     """If this fails, the prompts or examples have changed: run `emoagents support prior` and put it into priors.json."""
     model = ScriptedModel({"letter only": HERE}, name="embedded/smollm2")
-    model.logprobs = True  # type: ignore[attr-defined]
+    model.logprobs = 20  # type: ignore[attr-defined]
     result = SupportDialogue(assess=False, reply=False).run(SAID, model=model)
     assert result.usage.calls == 1
     assert selection(result)["preference"]["Self-disclosure"] == pytest.approx(0.46, abs=0.05)

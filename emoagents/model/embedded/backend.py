@@ -32,7 +32,7 @@ class EmbeddedBackend:
     max_n = SLOTS
     context_window: int | None = CONTEXT
     native_schema = True
-    logprobs = True
+    logprobs = 100
 
     async def call(self, request: Request, n: int, on_token: OnToken | None = None) -> Reply:
         """Answer in one engine call that reads the prompt once for all n choices. See `Backend.call`.

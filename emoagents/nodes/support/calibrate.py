@@ -40,9 +40,6 @@ from emoagents.together import together
 
 __all__ = ["calibrated"]
 
-_ALTERNATIVES = 20
-"""Tokens whose log-probabilities are asked for: the most that OpenAI tells."""
-
 _LEAST_MASS = 0.05
 """Where all letters together are less likely, the model does not answer by a letter at all, and samples are drawn."""
 
@@ -86,7 +83,7 @@ async def calibrated(prompter: Prompter, run: Run, settings: Settings) -> Select
 async def _choice(prompter: Prompter, run: Run, settings: Settings) -> tuple[Distribution | None, _Reader]:
     """Return the model's own distribution, and how it was read."""
     if settings.probabilities != "samples":
-        has = getattr(await run.context.door.backend(), "logprobs", False)
+        has = getattr(await run.context.door.backend(), "logprobs", 0) > 0
         if settings.probabilities == "logprobs" and not has:
             raise _without_logprobs(run)
         if has and (read := await _tried(prompter, run)) is not None:
@@ -114,7 +111,8 @@ def _without_logprobs(run: Run) -> ModelConfigError:
 
 async def _by_letter(prompter: Prompter, run: Run, samples: int = 1) -> Distribution | None:
     prompt = prompter.prompt(prompter.card.render("letter"), lettered=True)
-    reply = await run.ask_one(prompt, own_temperature=1.0, max_tokens=1, top_logprobs=_ALTERNATIVES)
+    most = (await run.context.door.backend()).logprobs  # type: ignore[attr-defined]  # not every backend has it
+    reply = await run.ask_one(prompt, own_temperature=1.0, max_tokens=1, top_logprobs=most)
     if not reply.logprobs:
         return None
     read, mass = from_letters(reply.logprobs[0].get("top_logprobs") or ())

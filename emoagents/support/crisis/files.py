@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-import emoagents
+from emoagents.card import cards_dir
 from emoagents.errors import CardError, did_you_mean
 
 __all__ = ["Part", "Prompt", "guard_file", "read_toml", "validated"]
@@ -42,10 +42,8 @@ class Prompt(Part):
 
 
 def guard_file(name: str) -> Path:
-    """Return the path of a shipped file of the guard: inside the package in a wheel, in `strategies` in a checkout."""
-    package = Path(emoagents.__file__).parent
-    packed = package / "cards"
-    return (packed if packed.is_dir() else package.parent / "strategies") / "guard" / name
+    """Return the path of a shipped file of the guard."""
+    return cards_dir() / "guard" / name
 
 
 def read_toml(path: Path) -> dict[str, Any]:

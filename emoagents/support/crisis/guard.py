@@ -1,27 +1,30 @@
 """The crisis guard: looks at what a person wrote before anybody answers, and has a calm, fixed reply ready.
 
-    guard = CrisisGuard(locale="de-AT")
-    sign = guard.look(["Ich kann nicht mehr.", "Ich will mich umbringen."])
-    if sign is not None:
-        print(guard.reply(sign))
+guard = CrisisGuard(locale="de-AT")
+sign = guard.look(["Ich kann nicht mehr.", "Ich will mich umbringen."])
+if sign is not None:
+    print(guard.reply(sign))
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from emoagents.support.crisis.disguises import readings
 from emoagents.support.crisis.helplines import HelplineCard, load_helplines
 from emoagents.support.crisis.locale import Locale, parse_locale
-from emoagents.support.crisis.model import Ask, asked
-from emoagents.support.crisis.disguises import readings
+from emoagents.support.crisis.model import Ask, asked, language_of
+from emoagents.support.crisis.needles import grams
 from emoagents.support.crisis.patterns import Compiled, Patterns, load_patterns
 from emoagents.support.crisis.reply import is_reply, reply_to
 from emoagents.support.crisis.sign import ModelSign, Sign
 
 __all__ = ["CrisisGuard"]
+
+_EVERYWHERE = "en"
 
 
 @dataclass(frozen=True)
@@ -52,18 +55,18 @@ class CrisisGuard:
         Args:
             texts: one or several messages, oldest first. They are looked at alone and joined: a sign may be split.
         """
-        views = self._views(texts)
-        for compiled in self._loaded.ordered:
-            for view in views:
-                if (found := compiled.find(view)) is not None:
-                    return _sign(compiled, found)
-        return None
+        return next(self._signs(texts), None)
 
     def signs(self, texts: Sequence[str]) -> list[Sign]:
         """Return every sign in what a person wrote, the most severe first, at most one for each pattern."""
-        views = self._views(texts)
-        found = ((c, next(filter(None, map(c.find, views)), None)) for c in self._loaded.ordered)
-        return [_sign(compiled, text) for compiled, text in found if text is not None]
+        return list(self._signs(texts))
+
+    def _signs(self, texts: Sequence[str]) -> Iterator[Sign]:
+        views = [(view, grams(view)) for view in self._views(texts)]
+        for compiled in self._loaded.ordered:
+            found = next((text for view, triples in views if (text := compiled.find(view, triples)) is not None), None)
+            if found is not None:
+                yield self._sign(compiled, found, texts)
 
     def reply(self, sign: Sign) -> str:
         """Return the fixed reply to a sign, with help lines, in the locale's language or else in the sign's."""
@@ -104,11 +107,12 @@ class CrisisGuard:
         read = (reading for text in [*given, *together] for reading in readings(text, card.masked, card.spelled))
         return list(dict.fromkeys(read))
 
+    def _sign(self, compiled: Compiled, text: str, texts: Sequence[str]) -> Sign:
+        pattern, language = compiled.pattern, compiled.pattern.language
+        if language == _EVERYWHERE:  # "kms" and its like are written in all languages
+            language = language_of(" ".join(_messages(texts)), self._loaded.card.languages, language)
+        return Sign(pattern.category, pattern.id, language, text)
+
 
 def _messages(texts: Sequence[str]) -> list[str]:
     return [texts] if isinstance(texts, str) else list(texts)
-
-
-def _sign(compiled: Compiled, text: str) -> Sign:
-    pattern = compiled.pattern
-    return Sign(pattern.category, pattern.id, pattern.language, text)

@@ -82,8 +82,8 @@ class HelplineCard(Part):
     author: str = Text
     note: str = ""
     extends: bool = False
-    countries: dict[str, Country] = {}
-    languages: dict[str, Replies] = {}
+    countries: dict[str, Country] = Field(default_factory=dict)
+    languages: dict[str, Replies] = Field(default_factory=dict)
     international: International
 
 

@@ -35,7 +35,7 @@ class TestMessage(BaseModel):
     kind: str
     category: str | None = None
     language: str = "en"
-    split: Literal["dev", "held_out", "unseen"] = "dev"
+    split: Literal["dev", "held_out", "later"] = "dev"
     note: str = ""
 
     @property

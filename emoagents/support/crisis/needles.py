@@ -7,10 +7,10 @@ anything else nothing is required, so a search is never spared wrongly.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
-__all__ = ["needles"]
+__all__ = ["grams", "holds_any", "needles"]
 
 Needles: TypeAlias = frozenset[str]
 """Texts of which a match holds at least one. Empty: nothing is required."""
@@ -22,16 +22,31 @@ _TOKEN = re.compile(
 )
 _NOTHING: Needles = frozenset()
 _LONG_ENOUGH = 4
-_MANY = 120
+_MANY = 600
 _SMALL_CLASS = 8
 _COMMON = (
-    " the be to of and a in that have i it for not on with he as you do at this but his by from they we say her she or an "
-    "will my one all would there their what so up out if about who get which go me when make can like time no just him "
-    "know take people into year your good some could them see other than then now look only come its over think also back "
-    "after use two how our work first well way even new want because any these give day most us is was are been has had "
-    "were said did told friend house home school family really going got im dont much very more feel every thing life "
+    " "
+    "the be to of and a in that have i it for not on with he as you do at this but his by from they we say her she "
+    "or an will my one all would there their what so up out if about who get which go me when make can like time no "
+    "just him know take people into year your good some could them see other than then now look only come its over "
+    "think also back after use two how our work first well way even new want because any these give day most us is "
+    "was are been has had were said did told friend house home school family really going got im dont much very "
+    "more feel every thing life "
 )
 """Words that are in nearly every English text: what asks for one of them spares little."""
+
+
+_GRAM = 3
+
+
+def grams(text: str) -> frozenset[str]:
+    """Return all triples of letters of a text; made once, they answer most questions about it."""
+    return frozenset(text[i : i + _GRAM] for i in range(len(text) - _GRAM + 1))
+
+
+def holds_any(text: str, triples: frozenset[str], wanted: Iterable[str]) -> bool:
+    """Return whether a text, whose `grams` are given too, holds any of these."""
+    return any((len(needle) < _GRAM or needle[:_GRAM] in triples) and needle in text for needle in wanted)
 
 
 class _Unknown(Exception):

@@ -22,8 +22,16 @@ _MARKS = re.compile(
 
 _APOSTROPHES = "'’‘‛`´ʼʹ′＇ʻ"
 _PICTURES = {
-    **{"🔪": " knife ", "🩸": " blood ", "💊": " pills ", "🔫": " gun ", "⚰": " coffin ", "🪦": " grave "},
-    **{"🪒": " razor ", "☠": " skull ", "💀": " skull ", "🍇": " grape"},
+    "🔪": " knife ",
+    "🩸": " blood ",
+    "💊": " pills ",
+    "🔫": " gun ",
+    "⚰": " coffin ",
+    "🪦": " grave ",
+    "🪒": " razor ",
+    "☠": " skull ",
+    "💀": " skull ",
+    "🍇": " grape",
 }
 """What people draw instead of a word that a filter may look for."""
 
@@ -32,10 +40,18 @@ _LETTERS = str.maketrans(
         **dict.fromkeys(_APOSTROPHES, ""),
         "\u0640": "",  # Arabic's line that only stretches a word
         **dict(zip("łøđħıɪ", "lodhii", strict=True)),
-        **{"æ": "ae", "œ": "oe", "ß": "ss", "þ": "th", "ð": "d"},
+        "æ": "ae",
+        "œ": "oe",
+        "ß": "ss",
+        "þ": "th",
+        "ð": "d",
         **dict(zip("ᴀʙᴄᴅᴇꜰɢʜᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢɑɡɩʋ", "abcdefghjklmnoprstuvwyzagiv", strict=True)),
-        **{"ى": "ي", "ة": "ه", "ٱ": "ا", "ک": "ك", "ی": "ي"},
-        **{"ँ": "ं"},
+        "ى": "ي",
+        "ة": "ه",
+        "ٱ": "ا",
+        "ک": "ك",
+        "ی": "ي",
+        "ँ": "ं",
         **{chr(base + i): chr(97 + i) for base in (0x1F130, 0x1F150, 0x1F170, 0x1F1E6) for i in range(26)},
         **_PICTURES,
     }

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from emoagents.errors import CardError, did_you_mean
 from emoagents.support.crisis.files import Part, Prompt, guard_file, read_toml, validated
-from emoagents.support.crisis.needles import needles
+from emoagents.support.crisis.needles import grams, holds_any, needles
 from emoagents.support.crisis.normalise import fold_pattern
 
 __all__ = ["CATEGORIES", "Category", "Compiled", "Pattern", "PatternCard", "Patterns", "load_patterns"]
@@ -27,6 +27,7 @@ CATEGORIES: tuple[Category, ...] = get_args(Category)
 Text = Field(min_length=1)
 
 _FRAGMENT = re.compile(r"\{\{(\w+)\}\}")
+
 
 class Pattern(Part):
     """One sign to look for.
@@ -57,9 +58,9 @@ class PatternCard(Part):
     extends: bool = False
     masked: tuple[str, ...] = ()
     spelled: tuple[str, ...] = ()
-    prompts: dict[str, Prompt] = {}
-    languages: dict[str, str] = {}
-    fragments: dict[str, str] = {}
+    prompts: dict[str, Prompt] = Field(default_factory=dict)
+    languages: dict[str, str] = Field(default_factory=dict)
+    fragments: dict[str, str] = Field(default_factory=dict)
     patterns: tuple[Pattern, ...]
 
 
@@ -72,9 +73,13 @@ class Compiled:
     unless: tuple[re.Pattern[str], ...]
     needles: tuple[str, ...]
 
-    def find(self, text: str) -> str | None:
-        """Return what matches and is not taken back, without the spaces around it; None where nothing is."""
-        if self.needles and not any(needle in text for needle in self.needles):
+    def find(self, text: str, triples: frozenset[str] | None = None) -> str | None:
+        """Return what matches and is not taken back, without the spaces around it; None where nothing is.
+
+        Args:
+            triples: the text's `grams`, where the caller has them.
+        """
+        if self.needles and not holds_any(text, grams(text) if triples is None else triples, self.needles):
             return None
         spared: list[tuple[int, int]] | None = None
         found = self.regex.search(text)

@@ -76,6 +76,10 @@ def _fitting(category: Category, country: Country) -> list[Line]:
 
 
 def _contact(line: Line, replies: Replies) -> str:
-    ways = [f"{replies.call} {line.call}" if line.call else "", f"{replies.sms} {line.text}" if line.text else "", line.url]
+    ways = [
+        f"{replies.call} {line.call}" if line.call else "",
+        f"{replies.sms} {line.text}" if line.text else "",
+        line.url,
+    ]
     note = f" ({line.note})" if line.note else ""
     return f"{line.name}: {', '.join(filter(None, ways))}{note}"
