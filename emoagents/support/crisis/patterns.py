@@ -133,13 +133,14 @@ def _of(path: Path, base: Callable[[], Patterns] | None = None) -> Patterns:
     """Return the patterns of a file; one that extends adds to `base`, by default to the shipped ones."""
     data = read_toml(path)
     card = validated(PatternCard, {**_defaults(data), **data}, path)
-    if card.extends:
-        card = _added((base or _shipped)().card, card)
-    elif not card.prompts:
-        card = card.model_copy(update={"prompts": _shipped().card.prompts})
-    _check_ids(card.patterns, path)
-    compiled = [_compiled(pattern, card.fragments, path) for pattern in card.patterns]
-    return Patterns(card, tuple(sorted(compiled, key=lambda c: CATEGORIES.index(c.pattern.category))))
+    earlier = (base or _shipped)() if card.extends else None
+    whole = _added(earlier.card, card) if earlier else card
+    if not whole.prompts:
+        whole = whole.model_copy(update={"prompts": _direct().card.prompts})
+    _check_ids(whole.patterns, path)
+    own = [_compiled(pattern, whole.fragments, path) for pattern in card.patterns]
+    every = [*(earlier.ordered if earlier else ()), *own]
+    return Patterns(whole, tuple(sorted(every, key=lambda c: CATEGORIES.index(c.pattern.category))))
 
 
 def _defaults(data: Mapping[str, Any]) -> dict[str, Any]:
