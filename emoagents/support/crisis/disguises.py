@@ -281,9 +281,12 @@ def _parts(run: str, words: tuple[str, ...]) -> str:
     best: list[list[str] | None] = [[], *([None] * len(run))]
     for end in range(1, len(run) + 1):
         ways = (
-            [*before, run[begin:end]]
+            [*before, word]
             for begin in range(max(0, end - _LONGEST_WORD), end)
-            if (before := best[begin]) is not None and run[begin:end] in known
+            if (before := best[begin]) is not None
+            # the letter in which one word ends and the next begins stands only once in plain text: "wantodie"
+            for word in (run[begin:end], run[max(0, begin - 1) : end])
+            if word in known
         )
         best[end] = min(ways, key=len, default=None)
     return " ".join(best[-1] or ())
