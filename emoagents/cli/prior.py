@@ -26,7 +26,7 @@ def measure_prior(
     if not out.absolute().parent.is_dir():
         raise ParameterError(f"--out {out}: there is no folder {out.parent}")
     context = Context(model=model, seed=seed, api_base=api_base)
-    strategy = SupportDialogue(prior="dialogues", examples=examples, seed=seed, assess=False, reply=False, guard="off")
+    strategy = SupportDialogue(prior="measure", examples=examples, seed=seed, assess=False, reply=False, guard="off")
     if loading.needs_fetching(context.door.name):
         loading.fetch()
     result = strategy.run("Hello.", context=context)

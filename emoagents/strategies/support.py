@@ -64,7 +64,8 @@ class SupportDialogue(Answering):
         commonsense: for the method commonsense: a function from an utterance to texts for xReact, xIntent, xNeed,
             xEffect and xWant; None: the context's own model.
         prior: calibrated: the model's own preference, measured on example "dialogues" (24 short calls, once a thread)
-            or on "content_free" texts (6), "none", or a file that `emoagents support prior` or `support eval` wrote.
+            or on "content_free" texts (6), "none", "measure" (as dialogues, even where it is known), or a file that
+            `emoagents support prior` or `support eval` wrote.
         strength: calibrated: how much of that preference is divided out, 0 to 1 (more overshoots).
         stage_strength: calibrated: how much less likely strategies are that are not typical of the assessed stage.
         probabilities: calibrated: from "logprobs", "samples", or "auto": what the model can.
@@ -148,7 +149,7 @@ class SupportDialogue(Answering):
         if self.method == "planner":
             choosing = 0
         apart = self.reply and self.method in ("planner", "calibrated")
-        measured = {"content_free": 6, "dialogues": _REFERENCES}.get(str(self.prior), 0)
+        measured = {"content_free": 6, "dialogues": _REFERENCES, "measure": _REFERENCES}.get(str(self.prior), 0)
         if self.method == "calibrated" and self.probabilities == "samples":
             choosing, measured = self.samples, min(measured, 1) * _REFERENCES
         return [
@@ -266,7 +267,7 @@ def _guard_of(given: Any, locale: str) -> CrisisGuard | None:
 
 def _prior(given: Any) -> Any:
     """Return where the model's own preference comes from, read where it is a file or a mapping."""
-    if given in ("content_free", "dialogues", "none"):
+    if given in ("content_free", "dialogues", "measure", "none"):
         return given
     if isinstance(given, Mapping):
         return distribution_of(given)

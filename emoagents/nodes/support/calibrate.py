@@ -140,7 +140,8 @@ async def _preference(
         return distribution_of(settings.prior)
     if settings.prior == "none":
         return distribution_of(dict.fromkeys(STRATEGIES, 1.0))
-    if known := _remembered(prompter, key) or shipped_preference(key):
+    known = _remembered(prompter, key) or shipped_preference(key)
+    if known and settings.prior != "measure":
         return known
     each = math.ceil(_DRAWS / len(prompters))
     found = [d for d in await together(_spared(one, run, reader, each) for one in prompters) if d is not None]
@@ -161,7 +162,7 @@ async def _spared(prompter: Prompter, run: Run, reader: _Reader, samples: int) -
 
 def _neutral(real: Conversation, settings: Settings) -> Iterable[Conversation]:
     """Yield what the preference is measured on."""
-    if settings.prior == "dialogues":
+    if settings.prior in ("dialogues", "measure"):
         for one in settings.references():
             yield Conversation(background="", turns=one.context)
     elif settings.prior == "content_free":

@@ -17,8 +17,9 @@ __all__ = ["Prior", "Probabilities", "Settings"]
 Probabilities: TypeAlias = Literal["auto", "logprobs", "samples"]
 """Where a distribution comes from: the log-probabilities of one token, several samples, or what the model can."""
 
-Prior: TypeAlias = Literal["content_free", "dialogues", "none"]
-"""Where a model's own preference is measured: on texts that say nothing, or on example dialogues."""
+Prior: TypeAlias = Literal["content_free", "dialogues", "measure", "none"]
+"""Where a model's own preference is measured: on texts that say nothing, or on example dialogues ("measure": there,
+even where it is known already)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
