@@ -90,7 +90,7 @@ def test_a_folder_is_searched_and_bad_data_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="sampling"):
         load_tasks("esconv", data=MINIATURE, options={"samplings": "all"})
     raw = json.loads(MINIATURE.read_text())[:1]
-    raw[0]["dialog"] = [t for t in raw[0]["dialog"]][:3]
+    raw[0]["dialog"] = raw[0]["dialog"][:3]
     (tmp_path / "short.json").write_text(json.dumps(raw))
     with pytest.raises(ParameterError, match="no instances"):
         load_tasks("esconv", data=tmp_path / "short.json")

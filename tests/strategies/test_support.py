@@ -281,7 +281,7 @@ def test_a_preference_is_measured_anew_for_other_settings() -> None:
 
 
 def test_the_embedded_models_preference_comes_along_for_the_prompts_as_they_are() -> None:
-    """If this fails, the prompts or examples have changed: run `emoagents support prior` and put it into priors.json."""
+    """If it fails, the prompts or examples have changed: run `emoagents support prior` and renew priors.json."""
     model = ScriptedModel({"letter only": HERE}, name="embedded/smollm2")
     model.logprobs = 20  # type: ignore[attr-defined]
     result = SupportDialogue(assess=False, reply=False).run(SAID, model=model)
