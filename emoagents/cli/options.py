@@ -51,32 +51,33 @@ class CompareOptions:
     """What was written behind `emoagents compare`."""
 
     tasks: list[str]
-    data: Path | None
-    shots: int
-    columns: list[str]
-    task_options: list[str]
-    strategies: str | None
-    arms: list[str]
-    baseline: str | None
-    params: list[str]
-    twins: bool
-    equal_tokens: bool
-    model: str | None
-    judge: str | None
-    api_base: str | None
-    temperature: float | None
-    max_tokens: int | None
-    stop: list[str]
-    limit: int | None
-    replicas: int
-    seed: int
-    budget: str | None
-    concurrency: int
-    workers: int | None
-    engine: str
-    out: Path | None
-    dry_run: bool
-    json: bool
+    data: Path | None = None
+    shots: int = 0
+    columns: list[str] = field(default_factory=list)
+    task_options: list[str] = field(default_factory=list)
+    strategies: str | None = None
+    arms: list[str] = field(default_factory=list)
+    baseline: str | None = None
+    params: list[str] = field(default_factory=list)
+    twins: bool = True
+    equal_tokens: bool = False
+    model: str | None = None
+    roles: list[str] = field(default_factory=list)
+    judge: str | None = None
+    api_base: str | None = None
+    temperature: float | None = 0.7
+    max_tokens: int | None = None
+    stop: list[str] = field(default_factory=list)
+    limit: int | None = None
+    replicas: int = 1
+    seed: int = 0
+    budget: str | None = None
+    concurrency: int = 32
+    workers: int | None = None
+    engine: str = "local"
+    out: Path | None = None
+    dry_run: bool = False
+    json: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
