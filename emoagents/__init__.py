@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from emoagents.model.budget import Budget
     from emoagents.model.ledger import Usage
     from emoagents.model.retry import Retry
+    from emoagents.model.role import Role
     from emoagents.model.scripted import ScriptedModel
     from emoagents.nodes.verify import Verdict
     from emoagents.registry import strategy
@@ -41,6 +42,7 @@ __all__ = [
     "Resample",
     "Result",
     "Retry",
+    "Role",
     "RunError",
     "ScriptedModel",
     "SelfAggregation",
@@ -67,6 +69,7 @@ _HOMES = {
     "Resample": "strategies.resample",
     "Result": "result",
     "Retry": "model.retry",
+    "Role": "model.role",
     "RunError": "errors",
     "ScriptedModel": "model.scripted",
     "SelfAggregation": "strategies.self_aggregation",

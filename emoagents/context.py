@@ -16,6 +16,7 @@ from emoagents.model.cache import CacheOpener, CacheSetting
 from emoagents.model.door import ModelDoor
 from emoagents.model.request import Backend
 from emoagents.model.retry import Retry
+from emoagents.model.role import Role, as_role, check_extra, check_number
 
 __all__ = ["Context", "resolve_context"]
 
@@ -23,8 +24,6 @@ T = TypeVar("T")
 
 _REPLICAS = 64
 """Repetitions that each level of nesting keeps apart."""
-_OWN = frozenset({"messages", "model", "n", "stream", "response_format", "num_retries", "max_retries", "fallbacks"})
-"""Parameters of a request that are the library's to set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +57,7 @@ class Context:
     """
 
     model: str | SkipJsonSchema[InstanceOf[Backend]] | None = None
+    models: Mapping[str, str | Role | SkipJsonSchema[InstanceOf[Backend]]] = field(default_factory=dict)
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
@@ -84,13 +84,13 @@ class Context:
     """The budget that `fresh` copies of a `pooled` context have in common."""
 
     def __post_init__(self) -> None:
-        _check("temperature", self.temperature, 0, 10)
-        _check("top_p", self.top_p, 0, 1)
-        _check("max_tokens", self.max_tokens, 1)
-        _check("concurrency", self.concurrency, 1)
-        _check("rpm", self.rpm, 1)
-        if own := _OWN & self.extra.keys():
-            raise ParameterError(f"extra can't hold {' or '.join(sorted(own))}: that is for emoagents to set")
+        check_number("temperature", self.temperature, 0, 10)
+        check_number("top_p", self.top_p, 0, 1)
+        check_number("max_tokens", self.max_tokens, 1)
+        check_number("concurrency", self.concurrency, 1)
+        check_number("rpm", self.rpm, 1)
+        check_extra(self.extra)
+        object.__setattr__(self, "models", _roles(self.models))
         object.__setattr__(self, "stop", (self.stop,) if isinstance(self.stop, str) else tuple(self.stop))
         object.__setattr__(self, "tools", tuple(self.tools))
         object.__setattr__(self, "budget", _made(Budget, "budget", self.budget))
@@ -98,6 +98,12 @@ class Context:
         object.__setattr__(self, "opener", CacheOpener(self.cache))
         object.__setattr__(self, "door", ModelDoor(self))
         object.__setattr__(self, "pool", None)
+
+    def role(self, name: str | None = None) -> Role:
+        """Return all that decides how the model of a role is called; None: of the context's own model."""
+        own = Role(**{f.name: getattr(self, f.name) for f in fields(Role)})
+        role = self.models.get(name) if name is not None else None
+        return own if role is None else role.filled(own)  # type: ignore[union-attr]  # made so at the beginning
 
     def fresh(self, **changes: Any) -> Context:
         """Return a copy with these changes and an account of its own: a new ledger, and the budget anew.
@@ -135,9 +141,16 @@ class Context:
 
         Its tokens are not the final answer's, and each replica of it draws samples of its own.
         """
-        inner = replace(self, stream=False, replica=self.replica * _REPLICAS + replica)
-        object.__setattr__(inner, "door", self.door)
-        return inner
+        return self._beside(stream=False, replica=self.replica * _REPLICAS + replica)
+
+    def silent(self) -> Context:
+        """Return a copy on the same account whose answers' tokens are not passed on."""
+        return self._beside(stream=False) if self.stream else self
+
+    def _beside(self, **changes: Any) -> Context:
+        copy = replace(self, **changes)
+        object.__setattr__(copy, "door", self.door)
+        return copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Context:
         return self  # immutable, and an account is not doubled
@@ -148,12 +161,10 @@ class Context:
         return functools.partial(Context, **given), ()
 
 
-def _check(name: str, value: float | None, low: float, high: float = float("inf")) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        span = f"at least {low}" if high == float("inf") else f"between {low} and {high}"
-        raise ParameterError(f"{name} must be a number of {span}, not {value!r}")
+def _roles(given: object) -> dict[str, Role]:
+    if not isinstance(given, Mapping):
+        raise ParameterError(f"models must map roles to models, as {{'sage': 'openai/gpt-4o'}}, not {given!r:.80}")
+    return {name: as_role(name, value) for name, value in given.items()}
 
 
 def _made(kind: type[T], name: str, value: Any) -> T:

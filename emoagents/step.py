@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +23,7 @@ from langgraph.types import Overwrite
 from pydantic import BaseModel
 
 from emoagents.context import Context, resolve_context
-from emoagents.model.door import Samples
+from emoagents.model.door import OnEvent, Samples
 from emoagents.model.loop import run_sync
 from emoagents.model.request import Completion, Message, OnToken, Request
 from emoagents.model.structured import parsed
@@ -111,6 +111,11 @@ class Run:
         durable = "thread_id" in config.get("configurable", {})
         return cls(context, _place(config), [], runtime.stream_writer, durable)
 
+    @classmethod
+    def alone(cls, context: Context, node: str = "") -> Run:
+        """Return a Run outside any graph, for code and tests that ask or rank without one; only its trace is told."""
+        return cls(context.silent(), node, [], lambda _: None, False)
+
     def emit(self, event: str, **data: Any) -> None:
         """Tell who is watching (LangGraph's `custom` stream) and write to the trace."""
         entry = {"event": event, "node": self.node, **data}
@@ -128,8 +133,9 @@ class Run:
         top_logprobs: int | None = None,
         response_format: type[BaseModel] | None = None,
         message_id: str | None = None,
+        role: str | None = None,
     ) -> Samples:
-        """Ask the context's model for samples of one prompt.
+        """Ask the context's model, or that of a role, for samples of one prompt.
 
         Args:
             prompt: messages in OpenAI's format.
@@ -137,6 +143,7 @@ class Run:
             temperature: the strategy's own, used where the context has none.
             own_temperature: goes before the context's, for a measurement that means nothing at another one.
             max_tokens: the strategy's own, which goes before the context's, for an answer of known length.
+            role: whose model to ask, see `Context.models`; its own settings go before the context's.
             top_logprobs: ask for the log-probabilities of so many tokens at each place, where the provider has them.
             response_format: what the answer must fit.
             message_id: id of the message that this answer will be, if its tokens may be shown as they come.
@@ -144,16 +151,16 @@ class Run:
         Raises:
             UsageError: the caller's mistake; failures of the model are in the samples' `errors`.
         """
-        c = self.context
+        c, settings = self.context, self.context.role(role)
         base = c.replica * _REPLICA
         if own_temperature is None:
-            own_temperature = c.temperature if c.temperature is not None else temperature
+            own_temperature = settings.temperature if settings.temperature is not None else temperature
         indices = [base + i for i in indices]
         request = Request(
             messages=list(prompt),
             temperature=own_temperature,
-            top_p=c.top_p,
-            max_tokens=max_tokens if max_tokens is not None else c.max_tokens,
+            top_p=settings.top_p,
+            max_tokens=max_tokens if max_tokens is not None else settings.max_tokens,
             stop=c.stop,
             seed=c.seed,
             response_format=response_format,
@@ -161,22 +168,24 @@ class Run:
             tool_choice=c.tool_choice,
             logprobs=c.logprobs or top_logprobs is not None,
             top_logprobs=top_logprobs,
-            extra=c.extra,
+            extra=settings.extra,
         )
         on_token = self._token_sink(message_id, indices[0] - base) if c.stream else None
-        samples = await self._in_groups(request, indices, on_token)
+        samples = await self._in_groups(request, indices, role, on_token)
         if base:
             samples = replace(samples, completions=[replace(x, index=x.index - base) for x in samples.completions])
-        self._log_call(request, samples)
+        self._log_call(request, samples, role)
         return samples
 
-    async def _in_groups(self, request: Request, indices: list[int], on_token: OnToken | None) -> Samples:
+    async def _in_groups(
+        self, request: Request, indices: list[int], role: str | None, on_token: OnToken | None
+    ) -> Samples:
         if len(indices) == 1:
-            return await self._remembered(request, indices, on_token)
+            return await self._remembered(request, indices, role, on_token)
         if not self._durable:  # the door makes groups itself, in one visit to its loop
-            return await self._sample(request, indices, on_token)
-        groups = await self.context.door.groups(indices)
-        parts = await together(self._remembered(request, group, on_token) for group in groups)
+            return await self._sample(request, indices, role, on_token)
+        groups = await self.context.door.of(role).groups(indices)
+        parts = await together(self._remembered(request, group, role, on_token) for group in groups)
         return Samples(
             completions=[c for part in parts for c in part.completions],
             errors=[e for part in parts for e in part.errors],
@@ -200,42 +209,47 @@ class Run:
             return await _in_own_thread(lambda: graph.invoke(given, context=context, output_keys=keys))
         return await graph.ainvoke(given, context=context, output_keys=keys)
 
-    def _log_call(self, request: Request, samples: Samples) -> None:
+    def _log_call(self, request: Request, samples: Samples, role: str | None) -> None:
         answers = [{"index": c.index, "text": c.text, "cached": c.cached} for c in samples.completions]
         failures = [str(e) for e in samples.errors]
         self.emit(
             "call",
-            model=self.context.door.name,
+            model=self.context.door.of(role).name,
             prompt=list(request.messages),
             answers=answers,
             errors=failures,
+            **({} if role is None else {"role": role}),
         )
 
-    async def _remembered(self, request: Request, indices: list[int], on_token: OnToken | None) -> Samples:
+    async def _remembered(
+        self, request: Request, indices: list[int], role: str | None, on_token: OnToken | None
+    ) -> Samples:
         """Ask through a LangGraph task where a checkpointer may be listening: a finished call outlives the process."""
         if not self._durable:
-            return await self._sample(request, indices, on_token)
+            return await self._sample(request, indices, role, on_token)
         asked: list[Samples] = []
 
         async def call() -> dict[str, Any]:
-            asked.append(await self._sample(request, indices, on_token))
+            asked.append(await self._sample(request, indices, role, on_token))
             return _as_data(asked[0])
 
-        stored = await _as_task(call, _fingerprint(request, indices))
+        stored = await _as_task(call, _fingerprint(request, indices, role))
         if asked:
             return asked[0]
         if stored["errors"]:  # the finished part of a call that had failed: ask again for the whole
-            return await self._sample(request, indices, on_token)
+            return await self._sample(request, indices, role, on_token)
         self.context.door.ledger.cached(self.node, len(indices))
         return _from_data(stored, request)
 
-    async def _sample(self, request: Request, indices: list[int], on_token: OnToken | None) -> Samples:
+    async def _sample(
+        self, request: Request, indices: list[int], role: str | None, on_token: OnToken | None
+    ) -> Samples:
+        door, on_event = self.context.door.of(role), self._event_sink()
+        return await door.sample(request, indices, node=self.node, on_token=on_token, on_event=on_event)
+
+    def _event_sink(self) -> OnEvent:
         loop, node, tell = asyncio.get_running_loop(), self.node, self._tell
-
-        def on_event(event: Mapping[str, Any]) -> None:
-            loop.call_soon_threadsafe(tell, {**event, "node": node})
-
-        return await self.context.door.sample(request, indices, node=node, on_token=on_token, on_event=on_event)
+        return lambda event: cast(None, loop.call_soon_threadsafe(tell, {**event, "node": node}))
 
     def _token_sink(self, message_id: str | None, index: int) -> OnToken:
         loop, here = asyncio.get_running_loop(), contextvars.copy_context()
@@ -265,9 +279,10 @@ async def _in_own_thread(work: Callable[[], Any]) -> Any:
         pool.shutdown(wait=False)
 
 
-def _fingerprint(request: Request, indices: Sequence[int]) -> str:
-    """Name a call by what it asks, so that a resumed run never takes another call's answer for it."""
-    whole = json.dumps([list(request.messages), request.temperature, request.seed, list(indices)], default=str)
+def _fingerprint(request: Request, indices: Sequence[int], role: str | None) -> str:
+    """Name a call by what it asks and whom, so that a resumed run never takes another call's answer for it."""
+    asked = [list(request.messages), request.temperature, request.seed, list(indices)]
+    whole = json.dumps(asked if role is None else [*asked, role], default=str)
     return f"call-{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
 
 

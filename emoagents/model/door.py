@@ -6,6 +6,7 @@ In this order: cache, retries, budget, limits, one physical request by the backe
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import logging
 import time
@@ -63,7 +64,8 @@ class Samples:
 class ModelDoor:
     """One model with one budget, one cache and one ledger: the account of one run.
 
-    Public methods may be awaited on any event loop.
+    The models of roles have doors of their own (`of`) on the same account. Public methods may be awaited on any event
+    loop.
 
     Args:
         settings: the model and how to call it.
@@ -74,6 +76,23 @@ class ModelDoor:
         self.ledger = Ledger()
         self.meter = meter or BudgetMeter(settings.budget)
         self._settings = settings
+        self._role: str | None = None
+        self._beside: dict[str, ModelDoor] = {}
+        self._close()
+
+    def of(self, role: str | None) -> ModelDoor:
+        """Return the door of a role's model; this one where the context names no model for the role."""
+        if role is None or role not in self._settings.models:
+            return self
+        return self._beside.get(role) or self._beside.setdefault(role, self._sibling(role))
+
+    def _sibling(self, role: str) -> ModelDoor:
+        door = copy.copy(self)
+        door._role = role
+        door._close()
+        return door
+
+    def _close(self) -> None:
         self._opening: asyncio.Task[None] | None = None
         self._backend: Backend | None = None
         self._cache: AnswerCache | None = None
@@ -82,7 +101,7 @@ class ModelDoor:
     @property
     def name(self) -> str:
         """The model's name."""
-        model = self._settings.model or default_model()
+        model = self._settings.role(self._role).model or default_model()
         return model if isinstance(model, str) else model.name
 
     async def backend(self) -> Backend:
@@ -140,9 +159,9 @@ class ModelDoor:
         await asyncio.shield(self._opening)
 
     async def _open_once(self) -> None:
-        s = self._settings
+        s, role = self._settings, self._settings.role(self._role)
         self._cache = await s.opener.open()
-        backend = await open_backend(s.model or default_model(), api_key=s.api_key, api_base=s.api_base)
+        backend = await open_backend(role.model or default_model(), api_key=role.api_key, api_base=role.api_base)
         price = backend.cost(1000, 1000)
         if price is None and s.budget is not None and s.budget.usd is not None:
             raise _unknown_price(backend.name)
