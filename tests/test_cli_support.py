@@ -59,7 +59,7 @@ def test_methods_are_measured_on_the_same_instances(evaluate: Callable[..., Done
     assert arms["support:vanilla"]["b"]["value"] == pytest.approx(7**0.5, abs=0.05)
     assert arms["support:planner"]["b"]["value"] < arms["support:vanilla"]["b"]["value"]
     assert "macro-F1" in done.out
-    assert "the crisis guard is off" in done.err
+    assert "the crisis guard is off, for no person reads these replies\n" in done.err
     lines = (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()
     assert len(lines) == 90
     assert {json.loads(line)["predicted"] for line in lines} <= {*STRATEGIES}

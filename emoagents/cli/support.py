@@ -33,16 +33,17 @@ def evaluate_support(options: SupportOptions) -> int:
         UsageError: the caller's mistake. RunError: the model never answers.
     """
     methods = split_arms(",".join(options.methods) or _DEFAULT)
-    instances = _instances(options, options.sampling)
+    if options.sampling not in _SAMPLINGS:
+        raise ParameterError(f"--sampling is paper or all, not {options.sampling!r}")
     params = {**_FIXED, "reply": str(options.replies).lower()}
     if options.examples is not None:
         params["examples"] = str(options.examples)
     if any(_is_planner(method) for method in methods):
-        params["planner"] = str(options.planner or _cross_fitted(instances, options))
+        params["planner"] = str(options.planner or _cross_fitted(options))
     given = [pair.partition("=")[0].strip() for pair in options.params]
     chosen = [f"{name}={value}" for name, value in params.items() if name not in given]
     if "guard=off" in chosen:
-        _tell_of_guard(instances)
+        _say("the crisis guard is off, for no person reads these replies")
     return run_comparison(_comparison(options, methods, [*chosen, *options.params]))
 
 
@@ -50,8 +51,6 @@ def _instances(options: SupportOptions, sampling: str) -> list[Instance]:
     from emoagents.support.instances import make_instances
     from emoagents.support.load import read_dialogues
 
-    if sampling not in _SAMPLINGS:
-        raise ParameterError(f"--sampling is paper or all, not {sampling!r}")
     return make_instances(read_dialogues(options.data), sampling=_SAMPLINGS[sampling], seed=options.seed)
 
 
@@ -60,10 +59,11 @@ def _is_planner(method: str) -> bool:
     return name.strip() == "planner" and "planner=" not in given
 
 
-def _cross_fitted(instances: Sequence[Instance], options: SupportOptions) -> Path:
+def _cross_fitted(options: SupportOptions) -> Path:
     """Return the folder of planners, each trained on the other half of the dialogues; train them where it is new."""
     from emoagents.support.planner import CrossFitted, cross_fit
 
+    instances = _instances(options, options.sampling)
     folder = Path("comparisons") / f"planner-{_digest(instances, options.seed)}"
     if not (folder / CrossFitted.FILE).exists():
         _say(f"training a planner on each half of the dialogues, for the other: {folder}")
@@ -77,15 +77,6 @@ def _digest(instances: Sequence[Instance], seed: int) -> str:
     for instance in instances:
         whole.update(instance.model_dump_json().encode())
     return whole.hexdigest()[:8]
-
-
-def _tell_of_guard(instances: Sequence[Instance]) -> None:
-    from emoagents.support.crisis import CrisisGuard
-
-    guard = CrisisGuard()
-    said = ([t.text for t in one.context if t.role == "seeker"] for one in instances)
-    stopped = sum(guard.look(texts) is not None for texts in said)
-    _say(f"the crisis guard is off, for no person reads these replies; it would stop {stopped} of all {len(instances)}")
 
 
 def _comparison(options: SupportOptions, methods: Sequence[str], params: list[str]) -> CompareOptions:
