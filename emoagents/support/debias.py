@@ -18,7 +18,6 @@ from emoagents.support.labels import STAGES_OF, STRATEGIES, Stage, SupportStrate
 __all__ = [
     "LETTERS",
     "Distribution",
-    "best",
     "debiased",
     "distribution_of",
     "from_counts",
@@ -100,11 +99,6 @@ def staged(chosen: Distribution, stage: Stage | None, strength: float = 0.5) -> 
         return chosen
     away = math.exp(-strength)
     return distribution_of({s: chosen[s] * (1.0 if stage in STAGES_OF[s] else away) for s in STRATEGIES})
-
-
-def best(chosen: Distribution) -> SupportStrategy:
-    """Return the most likely strategy; of equal ones the first."""
-    return max(STRATEGIES, key=lambda name: chosen[name])
 
 
 def read_preferences(path: Path) -> Distribution:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from emoagents.errors import DataError, ParameterError
 from emoagents.support.debias import (
     LETTERS,
-    best,
     debiased,
     distribution_of,
     from_counts,
@@ -23,6 +22,7 @@ from emoagents.support.debias import (
     staged,
 )
 from emoagents.support.labels import STAGES, STAGES_OF, STRATEGIES
+from emoagents.support.planner import choice
 
 WEIGHTS = st.lists(st.floats(1e-3, 1e3), min_size=8, max_size=8).map(lambda w: dict(zip(STRATEGIES, w, strict=True)))
 
@@ -41,24 +41,24 @@ def test_whatever_is_divided_out_leaves_a_distribution_over_the_eight(a, b, stre
 
 @given(WEIGHTS, WEIGHTS)
 def test_strength_0_changes_nothing_and_its_own_preference_leaves_none(a, b) -> None:
-    choice = distribution_of(a)
-    assert debiased(choice, distribution_of(b), 0) == pytest.approx(choice, abs=1e-4)
-    assert debiased(choice, choice) == pytest.approx(dict.fromkeys(STRATEGIES, 1 / 8), abs=1e-4)
+    chosen = distribution_of(a)
+    assert debiased(chosen, distribution_of(b), 0) == pytest.approx(chosen, abs=1e-4)
+    assert debiased(chosen, chosen) == pytest.approx(dict.fromkeys(STRATEGIES, 1 / 8), abs=1e-4)
 
 
 @given(WEIGHTS, st.floats(0.01, 100))
 def test_only_the_shape_of_a_preference_counts(a, scale) -> None:
-    choice, scaled = distribution_of(a), {name: value * scale for name, value in a.items()}
-    assert debiased(choice, distribution_of(scaled), 0.7) == pytest.approx(
-        debiased(choice, distribution_of(a), 0.7), abs=1e-4
+    chosen, scaled = distribution_of(a), {name: value * scale for name, value in a.items()}
+    assert debiased(chosen, distribution_of(scaled), 0.7) == pytest.approx(
+        debiased(chosen, distribution_of(a), 0.7), abs=1e-4
     )
 
 
 def test_a_liked_strategy_loses_to_the_one_that_stands_out_here() -> None:
     usual = distribution_of({"Question": 6, "Information": 2, "Others": 1})
     here = distribution_of({"Question": 5, "Information": 3, "Others": 1})
-    assert best(here) == "Question"
-    assert best(debiased(here, usual)) == "Information"
+    assert choice(here) == "Question"
+    assert choice(debiased(here, usual)) == "Information"
 
 
 def test_letters_are_read_in_all_spellings_and_a_missing_one_is_bounded_by_the_least_likely() -> None:

@@ -25,7 +25,6 @@ from emoagents.step import Run
 from emoagents.support.conversation import Conversation
 from emoagents.support.debias import (
     Distribution,
-    best,
     debiased,
     distribution_of,
     from_counts,
@@ -36,6 +35,7 @@ from emoagents.support.debias import (
 from emoagents.support.dialogue import Turn
 from emoagents.support.known import shipped_preference
 from emoagents.support.labels import STRATEGIES
+from emoagents.support.planner import choice
 from emoagents.together import together
 
 __all__ = ["calibrated"]
@@ -69,7 +69,7 @@ async def calibrated(prompter: Prompter, run: Run, settings: Settings) -> Select
     stage = (prompter.assessment or {}).get("stage")
     final = staged(debiased(read, own, settings.strength) if own else read, stage, settings.stage_strength)
     return Selection(
-        strategy=best(final),
+        strategy=choice(final),
         method="calibrated",
         reason=_reason(read, own, final),
         distribution=final,
@@ -193,7 +193,7 @@ def _remembered(prompter: Prompter, key: str) -> Distribution | None:
 
 
 def _reason(read: Distribution, own: Distribution | None, final: Distribution) -> str:
-    chosen, before = best(final), best(read)
+    chosen, before = choice(final), choice(read)
     if own is None:
         return f"the model gives it {read[chosen]:.0%}; its own preference could not be measured"
     text = f"the model gives it {read[chosen]:.0%} here and {own[chosen]:.0%} where there is nothing to choose by"

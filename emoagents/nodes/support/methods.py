@@ -18,8 +18,8 @@ from emoagents.nodes.support.schemas import Choice, Response
 from emoagents.nodes.support.selection import Selection
 from emoagents.nodes.support.settings import Settings
 from emoagents.step import Run
-from emoagents.support.debias import best, distribution_of
-from emoagents.support.planner import CrossFitted
+from emoagents.support.debias import distribution_of
+from emoagents.support.planner import CrossFitted, choice
 
 __all__ = ["METHODS", "MethodName", "select"]
 
@@ -104,7 +104,7 @@ async def _planner(prompter: Prompter, run: Run, settings: Settings) -> Selectio
     if isinstance(planner, CrossFitted):
         planner = planner.planner_for(said.dialogue)
     found = distribution_of(await asyncio.to_thread(planner.distribution, said.turns, said.background))
-    chosen = best(found)
+    chosen = choice(found)
     return Selection(
         strategy=chosen,
         method="planner",
