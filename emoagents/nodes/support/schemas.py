@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from emoagents.support.labels import Stage, SupportStrategy
 
-__all__ = ["EMOTIONS", "Assessment", "Choice", "Commonsense", "Response"]
+__all__ = ["Assessment", "Choice", "Commonsense", "Response"]
 
 Emotion: TypeAlias = Literal[
     "anxiety",
@@ -26,8 +26,6 @@ Emotion: TypeAlias = Literal[
     "joy",
 ]
 """ESConv's emotions, and two for a seeker who feels better."""
-
-EMOTIONS: tuple[str, ...] = tuple(Emotion.__args__)  # type: ignore[attr-defined]
 
 
 class Choice(BaseModel):
