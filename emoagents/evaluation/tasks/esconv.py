@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from emoagents.errors import ParameterError
 from emoagents.evaluation.task import Item, Judge, Score, Task
 from emoagents.evaluation.tasks.suite import Suite, Wanted
 from emoagents.result import Result
 from emoagents.support.dialogue import Instance
-from emoagents.support.instances import make_instances
+from emoagents.support.instances import SAMPLINGS, make_instances
 from emoagents.support.labels import SupportStrategy, canonical
 from emoagents.support.load import read_dialogues
 
@@ -93,7 +92,7 @@ def _load(wanted: Wanted) -> list[Task]:
     if wanted.data is None:
         raise ParameterError("esconv needs its data: --data FILE, as ESConv.json or the authors' TSV")
     sampling = wanted.options.get("sampling", "paper")
-    instances = make_instances(read_dialogues(_file(wanted.data)), sampling=_SAMPLINGS[sampling], seed=wanted.seed)
+    instances = make_instances(read_dialogues(_file(wanted.data)), sampling=SAMPLINGS[sampling], seed=wanted.seed)
     if not instances:
         raise ParameterError(f"no instances can be cut from {wanted.data} by sampling={sampling}")
     return [EsconvTask(instances, "esconv" if sampling == "paper" else "esconv/all")]
@@ -103,6 +102,4 @@ def _file(data: Path) -> Path:
     return next((data / name for name in _FILES if (data / name).exists()), data) if data.is_dir() else data
 
 
-_SAMPLINGS: dict[str, Literal["paper", "all"]] = {"paper": "paper", "all": "all"}
-
-SUITE = Suite(name="esconv", load=_load, options={"sampling": ("paper", "all")})
+SUITE = Suite(name="esconv", load=_load, options={"sampling": tuple(SAMPLINGS)})

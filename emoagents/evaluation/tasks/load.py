@@ -8,14 +8,15 @@ from pathlib import Path
 
 from emoagents.errors import ParameterError, UnknownNameError
 from emoagents.evaluation.task import Task
-from emoagents.evaluation.tasks import bbh, emobench, esconv, goemotions, gsm8k, instruction_induction
+from emoagents.evaluation.tasks import bbh, emobench, esconv, goemotions, gsm8k, instruction_induction, longemotion
 from emoagents.evaluation.tasks.own import KINDS, own_task
 from emoagents.evaluation.tasks.suite import Suite, Wanted
 
 __all__ = ["load_tasks", "task_names"]
 
 _SUITES: dict[str, Suite] = {
-    module.SUITE.name: module.SUITE for module in (bbh, emobench, esconv, goemotions, gsm8k, instruction_induction)
+    module.SUITE.name: module.SUITE
+    for module in (bbh, emobench, esconv, goemotions, gsm8k, instruction_induction, longemotion)
 }
 
 

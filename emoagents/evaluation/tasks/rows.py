@@ -10,7 +10,7 @@ from typing import Any
 
 from emoagents.errors import DataError
 
-__all__ = ["Ids", "Row", "find", "json_file", "json_rows", "missing", "text_lines"]
+__all__ = ["Ids", "Row", "find", "json_file", "json_rows", "json_value", "missing", "text_lines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +106,25 @@ def json_file(path: Path) -> dict[str, Any]:
     Raises:
         DataError: it can't be read, or is not a JSON object.
     """
+    value = json_value(path)
+    if not isinstance(value, dict):
+        raise DataError(str(path), 0, "not a JSON object")
+    return value
+
+
+def json_value(path: Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises:
+        DataError: it can't be read, or is not JSON.
+    """
     text = "".join(line for _, line in text_lines(path))
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(str(path), error.lineno, f"not JSON: {error.msg}") from None
     except (ValueError, RecursionError):  # an endless number, or brackets within brackets
         raise DataError(str(path), 0, "not JSON that can be read") from None
-    if not isinstance(value, dict):
-        raise DataError(str(path), 0, "not a JSON object")
-    return value
 
 
 def json_rows(path: Path) -> Iterator[Row]:
