@@ -168,10 +168,16 @@ def _what(unit: Unit) -> dict[str, Any]:
         "item": unit.item.id,
         "arm": unit.arm,
         "replica": unit.replica,
-        "question": str(asked[-1].get("content")) if asked else "",
+        "question": _question(asked[-1].get("content")) if asked else "",
         "targets": unit.item.targets,
         "groups": dict(unit.item.groups),
     }
+
+
+def _question(content: object) -> str:
+    """Return a message's text, the texts of its parts one below the other."""
+    parts = content if isinstance(content, list) else [content]
+    return "\n\n".join(str(part.get("text", "")) if isinstance(part, Mapping) else str(part) for part in parts)
 
 
 def _out_of_budget(error: RunError) -> bool:
