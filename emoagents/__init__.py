@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from emoagents.registry import strategy
     from emoagents.result import Result
     from emoagents.strategies.base import Strategy
+    from emoagents.strategies.coem import CoEM
     from emoagents.strategies.emotion_prompt import EmotionPrompt
     from emoagents.strategies.heart import Heart
     from emoagents.strategies.plain import Plain
@@ -33,6 +34,7 @@ __all__ = [
     "Budget",
     "BudgetExceeded",
     "Card",
+    "CoEM",
     "CompositionError",
     "Context",
     "EmoagentsError",
@@ -60,6 +62,7 @@ _HOMES = {
     "Budget": "model.budget",
     "BudgetExceeded": "errors",
     "Card": "card",
+    "CoEM": "strategies.coem",
     "CompositionError": "errors",
     "Context": "context",
     "EmoagentsError": "errors",

@@ -23,6 +23,7 @@ __all__ = [
     "Event",
     "Input",
     "Output",
+    "RetrievalState",
     "StopReason",
     "SupportState",
     "Update",
@@ -90,6 +91,7 @@ class AnswerState(TypedDict, total=False):
     plan: list[dict[str, Any]] | None
     assessment: dict[str, Any] | None
     selection: dict[str, Any] | None
+    retrieval: dict[str, Any] | None
 
 
 class SupportState(TypedDict, total=False):
@@ -98,6 +100,15 @@ class SupportState(TypedDict, total=False):
     messages: Annotated[list[AnyMessage], add_messages]
     assessment: dict[str, Any] | None
     selection: dict[str, Any] | None
+    answer: str
+    stopped_by: StopReason | None
+
+
+class RetrievalState(TypedDict, total=False):
+    """The state of a graph that uses single stages of `CoEM`."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+    retrieval: dict[str, Any] | None
     answer: str
     stopped_by: StopReason | None
 

@@ -1,6 +1,6 @@
-"""Fit: trim candidates so that the prompt that shows them fits the model's context.
+"""Fit: trim texts so that the prompt that shows them fits the model's context.
 
-The rule: all candidates get the same length in characters, the longest that fits, and only longer ones are cut;
+The rule: all texts get the same length in characters, the longest that fits, and only longer ones are cut;
 a cut one keeps its first quarter and its last three quarters, since answers stand at the end.
 """
 
@@ -8,27 +8,59 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from emoagents.model.request import Message
+from emoagents.model.request import Backend, Message
 from emoagents.step import Run
 
-__all__ = ["fit_texts", "trimmed"]
+__all__ = ["Room", "fit_texts", "room_of", "trimmed"]
 
 _GAP = "\n[...]\n"
 _ANSWER_ROOM = 512
 _SHORTEST = 40
 
 
-async def fit_texts(run: Run, texts: Sequence[str], build: Callable[[Sequence[str]], list[Message]]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a model's context has room for.
+
+    Attributes:
+        backend: which counts. window: tokens of prompt and answer together. prompt: tokens of a prompt that leaves
+            room for its answer.
+    """
+
+    backend: Backend
+    window: int
+    prompt: int
+
+    def clearly_fits(self, messages: Sequence[Message]) -> bool:
+        """Return whether a prompt fits even if each of its bytes is a token: then nobody need count."""
+        return _bytes(messages) < self.window // 2
+
+    def fits(self, messages: Sequence[Message]) -> bool:
+        """Return whether a prompt leaves room for an answer. May take milliseconds."""
+        return self.clearly_fits(messages) or self.backend.count_tokens(messages) <= self.prompt
+
+
+async def room_of(run: Run, role: str | None = None) -> Room | None:
+    """Return the room that the context's model (in this role) has; None where its context is not known."""
+    backend = await run.context.door.of(role).backend()
+    if (window := backend.context_window) is None:
+        return None
+    answer = run.context.role(role).max_tokens or _ANSWER_ROOM
+    return Room(backend, window, window - min(answer, window // 2))
+
+
+async def fit_texts(
+    run: Run, texts: Sequence[str], build: Callable[[Sequence[str]], list[Message]], *, role: str | None = None
+) -> list[str]:
     """Return the texts, trimmed if `build(texts)` would not leave room for an answer; tells of it (`trimmed`)."""
-    backend = await run.context.door.backend()
-    window = backend.context_window
-    if window is None or _bytes(build(texts)) < window // 2:  # a token is at least a byte: no need to count
+    room = await room_of(run, role)
+    if room is None or not texts or room.clearly_fits(build(texts)):
         return list(texts)
-    room = window - min(run.context.max_tokens or _ANSWER_ROOM, window // 2)
 
     def fits(length: int) -> bool:
-        return backend.count_tokens(build([trimmed(t, length) for t in texts])) <= room
+        return room.fits(build([trimmed(t, length) for t in texts]))
 
     length = await asyncio.to_thread(_longest, max(map(len, texts)), fits)
     short = [trimmed(t, length) for t in texts]

@@ -1,0 +1,118 @@
+"""Stage 5, ensemble: Core answers with the whole material, the passages and what Sage said of them before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from emoagents.card import Card
+from emoagents.fields import answer_model
+from emoagents.model.request import Message
+from emoagents.nodes.coem.material import Material, read_material
+from emoagents.nodes.coem.passages import Passage, Retrieval, of_query, retrieval_of
+from emoagents.nodes.coem.settings import Settings
+from emoagents.nodes.fit import fit_texts, room_of
+from emoagents.nodes.respond import conclude, new_message_id
+from emoagents.state import AnswerState, Update, text_of, with_text
+from emoagents.step import Run
+
+__all__ = ["ensemble"]
+
+_ROLE = "core"
+
+
+async def ensemble(state: AnswerState, run: Run, settings: Settings) -> Update:
+    """Ask Core; an answer that does not have the fields asked for ends the run as "unparsed"."""
+    material, retrieval = read_material(state["messages"], settings), retrieval_of(state)
+    prompt = await _prompt(material, retrieval, run, settings.card)
+    message_id = new_message_id()
+    form = answer_model(material.answer) if material.answer else None
+    reply = await run.ask_one(prompt, role=_ROLE, response_format=form, message_id=message_id)
+    if form is not None and reply.parsed is None:
+        run.emit("unparsed", what="answer", reason=reply.parse_error)
+        return conclude(run, reply, stopped_by="unparsed", message_id=message_id)
+    return conclude(run, reply, stopped_by="complete", message_id=message_id)
+
+
+async def _prompt(material: Material, retrieval: Retrieval, run: Run, card: Card) -> list[Message]:
+    """Return the request, cut where it does not fit: the longest texts, then the oldest turns."""
+    passages = retrieval.get("passages", [])
+    shown = _Shown(material, retrieval.get("reading"), passages, card)
+    texts = await fit_texts(run, [*material.given, *(p["text"] for p in passages)], shown.request, role=_ROLE)
+    return await _recent(run, shown.request(texts))
+
+
+class _Shown:
+    """The request as a function of the texts in it, which may be trimmed."""
+
+    def __init__(self, material: Material, reading: str | None, passages: Sequence[Passage], card: Card) -> None:
+        self._material, self._reading, self._passages, self._card = material, reading, passages, card
+
+    def request(self, texts: Sequence[str]) -> list[Message]:
+        count = len(self._material.given)
+        given, passages = texts[:count], texts[count:]
+        shown = [Passage(**{**p, "text": t}) for p, t in zip(self._passages, passages, strict=True)]
+        if self._material.preset.source == "document":
+            return self._of_document(given, shown)
+        return self._of_conversation(shown)
+
+    def _of_document(self, given: Sequence[str], passages: Sequence[Passage]) -> list[Message]:
+        m = self._material
+        text = self._material.question
+        if given:
+            name = m.preset.core if passages else "base"
+            text = self._card.render(
+                name, material="\n\n".join(given), passages=self._blocks(passages), question=m.question
+            )
+        at = m.asked_at
+        return [*m.prompt[:at], with_text(m.prompt[at], text), *m.prompt[at + 1 :]]
+
+    def _of_conversation(self, passages: Sequence[Passage]) -> list[Message]:
+        m = self._material
+        if not passages and not self._reading:
+            return list(m.prompt)
+        text = self._card.render(m.preset.core, passages=self._blocks(passages), reading=self._reading or "")
+        return [{"role": "system", "content": text.strip()}, *m.prompt]
+
+    def _blocks(self, passages: Sequence[Passage]) -> str:
+        names = list(dict.fromkeys(p["query"] for p in passages))
+        if len(names) < 2:
+            return self._block(passages)
+        groups = ((name, of_query(passages, name)) for name in names)
+        return "\n\n".join(
+            self._card.render("group", query=name, passages=self._block(group)) for name, group in groups
+        )
+
+    def _block(self, passages: Sequence[Passage]) -> str:
+        return "\n\n".join(
+            self._card.render("pack", number=number, text=p["text"], insight=p["insight"])
+            if p["insight"]
+            else self._card.render("passage", number=number, text=p["text"])
+            for number, p in enumerate(passages, 1)
+        )
+
+
+async def _recent(run: Run, prompt: list[Message]) -> list[Message]:
+    """Leave out the oldest turns where the conversation is too long; what the system says and the last turn stay."""
+    room = await room_of(run, role=_ROLE)
+    if room is None:
+        return prompt
+    turns = [i for i, m in enumerate(prompt[:-1]) if m["role"] != "system"]
+
+    def without(count: int) -> list[Message]:
+        gone = set(turns[:count])
+        return [m for i, m in enumerate(prompt) if i not in gone]
+
+    count = await asyncio.to_thread(_fewest, len(turns), lambda n: room.fits(without(n)))
+    if count:
+        run.emit("trimmed", messages=count, characters=sum(len(text_of(prompt[i])) for i in turns[:count]))
+    return without(count)
+
+
+def _fewest(most: int, fits: Callable[[int], bool]) -> int:
+    """Return the smallest number that fits, else the largest there is."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle + 1, high)
+    return low

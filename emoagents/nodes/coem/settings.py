@@ -1,0 +1,126 @@
+"""How CoEM works on one kind of task: what it retrieves from and by, how much, and what its roles are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import Field as Bounded
+
+from emoagents.card import Card
+from emoagents.errors import CardError, UnknownNameError
+from emoagents.fields import Field
+from emoagents.retrieval import Ranker
+
+if TYPE_CHECKING:
+    from emoagents.retrieval import Corpus
+
+__all__ = ["Arm", "Preset", "Settings"]
+
+Arm: TypeAlias = Literal["base", "rag", "coem"]
+"""base: the task's prompt alone. rag: chunk, rank, answer. coem: all five stages."""
+
+Count: TypeAlias = Annotated[int, Bounded(ge=1)]
+
+
+class Preset(BaseModel):
+    """The parameters of one kind of task (LongEmotion, Table 8), as in the card's `[defaults.presets]`.
+
+    Attributes:
+        source: what is retrieved from: the documents given with the question, the conversation's earlier turns, or the
+            model's own earlier replies.
+        unit: "chunk": of so many tokens. "part": each part of the material as it is.
+        chunk, overlap: tokens.
+        query: what is retrieved by: the "question", the last `recent` messages of a conversation, or the `queries`.
+        queries: from names to fixed questions, each with its own retrieval.
+        first: passages that the first ranking leaves, for each query; 0: all.
+        keep: passages that are left in the end, for each query.
+        enrich: one request for "each" passage, one for all "together", or "none".
+        rerank: by what passages are ranked again: the "packs" (passage and insight) against the query, the passages
+            against the "insight" of all, packs by how "unlike" the others they are, or "none".
+        sage, core: names of the card's prompts. sage_fields: what Sage's reply must hold, as a JSON object.
+        role: how the card speaks of a user and of the assistant in a transcript.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: Literal["document", "conversation", "own"] = "document"
+    unit: Literal["chunk", "part"] = "chunk"
+    chunk: Count = 128
+    overlap: Annotated[int, Bounded(ge=0)] = 50
+    query: Literal["question", "recent", "queries"] = "question"
+    recent: Count = 3
+    queries: Mapping[str, str] = {}
+    first: Annotated[int, Bounded(ge=0)] = 16
+    keep: Count = 4
+    enrich: Literal["each", "together", "none"] = "each"
+    rerank: Literal["packs", "insight", "unlike", "none"] = "packs"
+    sage: str = "sage"
+    sage_fields: tuple[Field, ...] = ()
+    core: str = "core"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Preset:
+        if self.overlap >= self.chunk:
+            raise ValueError(f"overlap ({self.overlap}) must be less than chunk ({self.chunk})")
+        if (self.query == "queries") != bool(self.queries):
+            raise ValueError('queries are given exactly where query = "queries"')
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """See the parameters of `CoEM`. `overrides` holds those of a preset that the caller gave."""
+
+    card: Card
+    arm: Arm
+    preset_name: str
+    enrich: bool
+    rerank: bool
+    ranker: Ranker
+    reranker: Ranker
+    order: Literal["document", "score"]
+    tokenizer: Any
+    documents: Sequence[str]
+    corpus: Corpus | None
+    answer: Sequence[Field]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def preset(self, name: str) -> Preset:
+        """Return the parameters of a kind of task.
+
+        Raises:
+            UnknownNameError: the card has none of that name.
+        """
+        if name not in self._presets:
+            raise UnknownNameError("preset", name, self._presets)
+        return self._presets[name]
+
+    @cached_property
+    def _presets(self) -> Mapping[str, Preset]:
+        given: Any = self.card.defaults.get("presets", {})
+        return {name: _preset(self.card, name, {**table, **self.overrides}) for name, table in given.items()}
+
+    def enriches(self, preset: Preset) -> bool:
+        """Return whether Sage is asked."""
+        return self.arm == "coem" and self.enrich and preset.enrich != "none"
+
+    def reranks(self, preset: Preset) -> bool:
+        """Return whether passages are ranked twice. What Sage says of all together is no query where Sage is silent."""
+        silent = preset.rerank == "insight" and not self.enriches(preset)
+        return self.arm == "coem" and self.rerank and preset.rerank != "none" and not silent
+
+
+def _preset(card: Card, name: str, table: Mapping[str, Any]) -> Preset:
+    try:
+        preset = Preset.model_validate(table)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(["defaults", "presets", name, *map(str, first["loc"])])
+        raise CardError(card.name, key, first["msg"].removeprefix("Value error, ")) from None
+    for prompt in (preset.sage, preset.core):
+        card.prompt(prompt)
+    return preset
