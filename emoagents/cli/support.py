@@ -6,19 +6,18 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from emoagents.cli.compare import run_comparison
 from emoagents.cli.options import CompareOptions, SupportOptions
 from emoagents.errors import ParameterError
 from emoagents.evaluation.arms import split_arms
+from emoagents.support.instances import SAMPLINGS, make_instances
 
 if TYPE_CHECKING:
     from emoagents.support.dialogue import Instance
 
 __all__ = ["evaluate_support"]
-
-_SAMPLINGS: dict[str, Literal["paper", "all"]] = {"paper": "paper", "all": "all"}
 
 _DEFAULT = "vanilla, calibrated, planner"
 
@@ -33,7 +32,7 @@ def evaluate_support(options: SupportOptions) -> int:
         UsageError: the caller's mistake. RunError: the model never answers.
     """
     methods = split_arms(",".join(options.methods) or _DEFAULT)
-    if options.sampling not in _SAMPLINGS:
+    if options.sampling not in SAMPLINGS:
         raise ParameterError(f"--sampling is paper or all, not {options.sampling!r}")
     params = {**_FIXED, "reply": str(options.replies).lower()}
     if options.examples is not None:
@@ -48,10 +47,9 @@ def evaluate_support(options: SupportOptions) -> int:
 
 
 def _instances(options: SupportOptions, sampling: str) -> list[Instance]:
-    from emoagents.support.instances import make_instances
     from emoagents.support.load import read_dialogues
 
-    return make_instances(read_dialogues(options.data), sampling=_SAMPLINGS[sampling], seed=options.seed)
+    return make_instances(read_dialogues(options.data), sampling=SAMPLINGS[sampling], seed=options.seed)
 
 
 def _is_planner(method: str) -> bool:

@@ -6,16 +6,22 @@ Everything is drawn from the seed alone: the same dialogues and the same seed gi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from random import Random
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 
 from emoagents.errors import ParameterError
 from emoagents.support.dialogue import Dialogue, Instance, Turn
 from emoagents.support.labels import STAGES, STAGES_OF, Stage, SupportStrategy
 
-__all__ = ["make_instances", "stage_of", "stages_in"]
+__all__ = ["SAMPLINGS", "Sampling", "make_instances", "stage_of", "stages_in"]
+
+Sampling: TypeAlias = Literal["paper", "all"]
+"""How `make_instances` draws: as Kang et al. do, or every decision."""
+
+SAMPLINGS: Mapping[str, Sampling] = {name: name for name in get_args(Sampling)}
+"""Both by name."""
 
 _REACH = 2
 """Labelled turns on each side of a response that vote on its stage: a window of four around it."""
@@ -80,7 +86,7 @@ def _stage(labels: Sequence[SupportStrategy], rank: int) -> Stage | None:
 def make_instances(
     dialogues: Iterable[Dialogue],
     *,
-    sampling: Literal["paper", "all"] = "paper",
+    sampling: Sampling = "paper",
     seed: int = 0,
     shortest: int = 5,
     longest: int = 15,
@@ -115,7 +121,7 @@ def make_instances(
 
 
 def _check(sampling: str, seed: int, shortest: int, longest: int, others: float) -> None:
-    if sampling not in ("paper", "all"):
+    if sampling not in SAMPLINGS:
         raise ParameterError(f"sampling is {sampling!r}, not 'paper' or 'all'")
     for name, value in (("seed", seed), ("shortest", shortest), ("longest", longest)):
         if not isinstance(value, int) or isinstance(value, bool):
