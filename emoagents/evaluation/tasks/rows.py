@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from emoagents.errors import DataError
+from emoagents.files import NOT_UTF8, unreadable
 
 __all__ = ["Ids", "Row", "find", "json_file", "json_rows", "json_value", "missing", "text_lines"]
 
@@ -82,22 +83,14 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(file, 1):
                 yield number, _decoded(path, number, line)
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 def _decoded(path: Path, number: int, line: bytes) -> str:
     try:
         return line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError:
-        raise DataError(str(path), number, "not UTF-8 text; save the file as UTF-8") from None
-
-
-def _unreadable(path: Path, error: OSError) -> DataError:
-    if isinstance(error, FileNotFoundError):
-        return DataError(str(path), 0, "there is no such file")
-    if isinstance(error, IsADirectoryError) or path.is_dir():
-        return DataError(str(path), 0, "this is a folder, not a file")
-    return DataError(str(path), 0, f"it can't be read: {error.strerror or error}")
+        raise DataError(str(path), number, NOT_UTF8) from None
 
 
 def json_file(path: Path) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from io import BufferedReader
 from pathlib import Path
 
 from emoagents.errors import DataError
+from emoagents.files import unreadable
 from emoagents.support.dialogue import Dialogue
 from emoagents.support.load.array import from_array
-from emoagents.support.load.lines import skip_blank, unreadable
+from emoagents.support.load.lines import skip_blank
 from emoagents.support.load.rows import from_rows
 from emoagents.support.load.windows import from_windows
 

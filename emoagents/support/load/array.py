@@ -14,9 +14,10 @@ from pathlib import Path
 import ijson
 
 from emoagents.errors import DataError
+from emoagents.files import NOT_UTF8
 from emoagents.support.dialogue import Dialogue
 from emoagents.support.load.fields import Wrong, dialogue_of
-from emoagents.support.load.lines import NOT_UTF8, named, skip_blank
+from emoagents.support.load.lines import named, skip_blank
 
 __all__ = ["from_array"]
 

@@ -7,10 +7,9 @@ from io import BufferedReader
 from pathlib import Path
 
 from emoagents.errors import DataError
+from emoagents.files import NOT_UTF8
 
-__all__ = ["NOT_UTF8", "named", "numbered", "skip_blank", "unreadable"]
-
-NOT_UTF8 = "not UTF-8 text; save the file as UTF-8"
+__all__ = ["named", "numbered", "skip_blank"]
 
 _MARK = b"\xef\xbb\xbf"
 
@@ -46,12 +45,3 @@ def numbered(file: BufferedReader, path: Path, skipped: int) -> Iterator[tuple[i
             raise DataError(str(path), number, NOT_UTF8) from None
         if text and not text.isspace():
             yield number, text
-
-
-def unreadable(path: Path, error: OSError) -> DataError:
-    """Return the error that says why a file can't be read."""
-    if isinstance(error, FileNotFoundError):
-        return DataError(str(path), 0, "there is no such file")
-    if isinstance(error, IsADirectoryError) or path.is_dir():
-        return DataError(str(path), 0, "this is a folder, not a file")
-    return DataError(str(path), 0, f"it can't be read: {error.strerror or error}")
