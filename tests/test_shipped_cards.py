@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from emoagents import card as card_module
 from emoagents.card import Card, Stimulus, card_names, load_card
+from emoagents.card.checks import sourced
+from emoagents.card.template import places
 
 OURS = ["emotion_prompt", "heart", "self_aggregation"]
 
@@ -126,12 +127,12 @@ def test_every_source_can_be_looked_up(card: Card) -> None:
 
 
 def test_no_shipped_text_passes_for_the_users(card: Card) -> None:
-    assert all(source in [*card.sources, "ours"] for _, source in card_module._sourced(card))
+    assert all(source in [*card.sources, "ours"] for _, source in sourced(card))
 
 
 def test_every_declared_variable_is_used(card: Card) -> None:
     for name, prompt in card.prompts.items():
-        assert set(card_module._places(prompt.text)) == set(prompt.variables), name
+        assert set(places(prompt.text)) == set(prompt.variables), name
 
 
 def test_texts_have_no_loose_ends(card: Card) -> None:
@@ -319,7 +320,7 @@ def test_synthesis_does_not_judge() -> None:
 
 def test_everything_in_self_aggregation_is_ours() -> None:
     card = load_card("self_aggregation")
-    assert {source for _, source in card_module._sourced(card)} == {"ours"}
+    assert {source for _, source in sourced(card)} == {"ours"}
 
 
 def test_variations() -> None:
