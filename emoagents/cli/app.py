@@ -10,7 +10,20 @@ from typing import Annotated
 
 import typer
 
-from emoagents.cli.command import Debug, Model, Work, commands
+from emoagents.cli.command import (
+    ApiBase,
+    Concurrency,
+    Debug,
+    DryRun,
+    Folder,
+    Json,
+    MaxTokens,
+    Model,
+    Seed,
+    Temperature,
+    Work,
+    commands,
+)
 from emoagents.cli.options import ChatOptions, CompareOptions, Options
 from emoagents.cli.support_commands import data_commands, support_commands
 
@@ -86,17 +99,13 @@ def run(
         str | None, typer.Option(metavar="LIMITS", help="Spend at most, as calls=20,tokens=5000,usd=0.5,seconds=60.")
     ] = None,
     system: Annotated[str | None, typer.Option(metavar="TEXT", help="The system message.")] = None,
-    temperature: Annotated[
-        float | None, typer.Option(metavar="NUMBER", help="Randomness of the model's words.")
-    ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option(metavar="N", help="Length of each answer of the model, at most.")
-    ] = None,
+    temperature: Temperature = None,
+    max_tokens: MaxTokens = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="The same seed brings the same run, if the model can.")
     ] = None,
     cache: Annotated[str | None, typer.Option(metavar="FILE", help="Keep answers here; ask nothing twice.")] = None,
-    api_base: Annotated[str | None, typer.Option(metavar="URL", help="Address of an OpenAI-compatible server.")] = None,
+    api_base: ApiBase = None,
     timeout: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="For one call with all its retries.  [default: 600]")
     ] = None,
@@ -156,14 +165,10 @@ def chat(
     budget: Annotated[
         str | None, typer.Option(metavar="LIMITS", help="For each reply, as calls=20,tokens=5000,usd=0.5.")
     ] = None,
-    temperature: Annotated[
-        float | None, typer.Option(metavar="NUMBER", help="Randomness of the model's words.")
-    ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option(metavar="N", help="Length of each answer of the model, at most.")
-    ] = None,
+    temperature: Temperature = None,
+    max_tokens: MaxTokens = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="The same seed brings the same replies.")] = None,
-    api_base: Annotated[str | None, typer.Option(metavar="URL", help="Address of an OpenAI-compatible server.")] = None,
+    api_base: ApiBase = None,
     debug: Debug = False,
 ) -> Work:
     """Talk with a strategy; the conversation is kept, and can be gone on with.
@@ -236,10 +241,7 @@ def compare(
     arm: Annotated[
         list[str] | None, typer.Option(metavar="SPEC", help="One arm more; its spec may hold commas. Repeatable.")
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", metavar="MODEL", help="[default: $EMOAGENTS_MODEL, else embedded/smollm2]"),
-    ] = None,
+    model: Model = None,
     data: Annotated[
         Path | None, typer.Option(metavar="PATH", help="The task's data; without it they are fetched by name.")
     ] = None,
@@ -248,7 +250,7 @@ def compare(
     ] = None,
     shots: Annotated[int, typer.Option(metavar="N", help="Worked examples shown before each question.")] = 0,
     replicas: Annotated[int, typer.Option(metavar="N", help="Repetitions of each attempt with other samples.")] = 1,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the samples, and of all that is drawn.")] = 0,
+    seed: Seed = 0,
     baseline: Annotated[
         str | None, typer.Option(metavar="ARM", help="What all are compared with.  [default: plain, else the first]")
     ] = None,
@@ -269,9 +271,7 @@ def compare(
         typer.Option("--equal-tokens", help="Add self-consistency at as many tokens as other arms use."),
     ] = False,
     temperature: Annotated[float, typer.Option(metavar="NUMBER", help="The same for all arms.")] = 0.7,
-    max_tokens: Annotated[
-        int | None, typer.Option(metavar="N", help="Length of each answer of the model, at most.")
-    ] = None,
+    max_tokens: MaxTokens = None,
     stop: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="The model stops before this text. Repeatable.")
     ] = None,
@@ -286,17 +286,15 @@ def compare(
     task_option: Annotated[
         list[str] | None, typer.Option(metavar="K=V", help="What else a task can be told. Repeatable.")
     ] = None,
-    concurrency: Annotated[int, typer.Option(metavar="N", help="Requests in flight at most.")] = 32,
+    concurrency: Concurrency = 32,
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Processes, or Ray actors.  [default: by the amount of work]")
     ] = None,
     engine: Annotated[str, typer.Option(metavar="local | ray", help="Where the work is done.")] = "local",
-    api_base: Annotated[str | None, typer.Option(metavar="URL", help="Address of an OpenAI-compatible server.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where all is kept.  [default: comparisons/...]")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print what was found as one JSON object.")] = False,
+    api_base: ApiBase = None,
+    out: Folder = None,
+    dry_run: DryRun = False,
+    json: Json = False,
     debug: Debug = False,
 ) -> Work:
     """Compare strategies on tasks, at equal cost.
@@ -352,7 +350,7 @@ def report(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the report goes.  [default: DIR, else report]")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print what was found as one JSON object.")] = False,
+    json: Json = False,
     debug: Debug = False,
 ) -> Work:
     """Report on comparisons.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
@@ -10,7 +11,21 @@ from typer.core import TyperGroup
 
 from emoagents.errors import UnknownNameError
 
-__all__ = ["Commands", "Debug", "Json", "Model", "Work", "commands"]
+__all__ = [
+    "ApiBase",
+    "Commands",
+    "Concurrency",
+    "Debug",
+    "DryRun",
+    "Folder",
+    "Json",
+    "MaxTokens",
+    "Model",
+    "Seed",
+    "Temperature",
+    "Work",
+    "commands",
+]
 
 Work: TypeAlias = Callable[[], int]
 """What a command does, once its options are read; returns the exit status."""
@@ -23,6 +38,22 @@ Model = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="MODEL", help="[default: $EMOAGENTS_MODEL, else embedded/smollm2]"),
 ]
+
+ApiBase = Annotated[str | None, typer.Option(metavar="URL", help="Address of an OpenAI-compatible server.")]
+
+Temperature = Annotated[float | None, typer.Option(metavar="NUMBER", help="Randomness of the model's words.")]
+
+MaxTokens = Annotated[int | None, typer.Option(metavar="N", help="Length of each answer of the model, at most.")]
+
+# -- of an evaluation ------------------------------------------------------------------------------------------------
+
+Seed = Annotated[int, typer.Option(metavar="N", help="Of the samples, and of all that is drawn.")]
+
+Concurrency = Annotated[int, typer.Option(metavar="N", help="Requests in flight at most.")]
+
+Folder = Annotated[Path | None, typer.Option(metavar="DIR", help="Where all is kept.  [default: comparisons/...]")]
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
 
 
 class Commands(TyperGroup):

@@ -7,13 +7,27 @@ from typing import Annotated
 
 import typer
 
-from emoagents.cli.command import Debug, Json, Model, Work, commands
+from emoagents.cli.command import (
+    ApiBase,
+    Concurrency,
+    Debug,
+    DryRun,
+    Folder,
+    Json,
+    MaxTokens,
+    Model,
+    Seed,
+    Work,
+    commands,
+)
 from emoagents.cli.options import SupportOptions
 
 __all__ = ["data_commands", "support_commands"]
 
 data_commands = commands()
 support_commands = commands()
+
+_Dialogues = Annotated[Path, typer.Option(metavar="PATH", help="Dialogues with labels, in any of the public shapes.")]
 
 
 @data_commands.callback()
@@ -44,7 +58,7 @@ def esconv(
 
 @support_commands.command("eval")
 def evaluate(
-    data: Annotated[Path, typer.Option(metavar="PATH", help="Dialogues with labels, in any of the public shapes.")],
+    data: _Dialogues,
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,23 +84,19 @@ def evaluate(
     param: Annotated[
         list[str] | None, typer.Option("--param", "-p", metavar="K=V", help="For every method that has it. Repeatable.")
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the samples, and of all that is drawn.")] = 0,
+    seed: Seed = 0,
     temperature: Annotated[float, typer.Option(metavar="NUMBER", help="0.7 is the paper's.")] = 0.7,
-    max_tokens: Annotated[
-        int | None, typer.Option(metavar="N", help="Length of each answer of the model, at most.")
-    ] = None,
+    max_tokens: MaxTokens = None,
     budget: Annotated[
         str | None, typer.Option(metavar="LIMITS", help="For the whole evaluation, as calls=2000,usd=5.")
     ] = None,
-    concurrency: Annotated[int, typer.Option(metavar="N", help="Requests in flight at most.")] = 32,
+    concurrency: Concurrency = 32,
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Processes.  [default: by the amount of work]")
     ] = None,
-    api_base: Annotated[str | None, typer.Option(metavar="URL", help="Address of an OpenAI-compatible server.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where all is kept.  [default: comparisons/...]")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    api_base: ApiBase = None,
+    out: Folder = None,
+    dry_run: DryRun = False,
     json: Json = False,
     debug: Debug = False,
 ) -> Work:
@@ -137,7 +147,7 @@ def prior(
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where it goes.")] = Path("prior.json"),
     seed: Annotated[int, typer.Option(metavar="N", help="Of the dialogues that are drawn.")] = 0,
-    api_base: Annotated[str | None, typer.Option(metavar="URL", help="Address of an OpenAI-compatible server.")] = None,
+    api_base: ApiBase = None,
     json: Json = False,
     debug: Debug = False,
 ) -> Work:
@@ -173,7 +183,7 @@ def guard(
 
 @support_commands.command()
 def train(
-    data: Annotated[Path, typer.Option(metavar="PATH", help="Dialogues with labels, in any of the public shapes.")],
+    data: _Dialogues,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the planner goes.")] = Path("planner.skops"),
     seed: Annotated[int, typer.Option(metavar="N", help="Of all that is drawn.")] = 0,
     json: Json = False,
