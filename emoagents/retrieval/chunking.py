@@ -94,7 +94,7 @@ class _Piece(NamedTuple):
     start: int
     end: int
     whole: bool = False
-    """It is one grapheme above the size, which stays whole."""
+    """It is one grapheme, which stays whole."""
 
 
 def _spans(text: str, splitter: Splitter) -> Iterator[tuple[int, int]]:
@@ -110,9 +110,9 @@ def _spans(text: str, splitter: Splitter) -> Iterator[tuple[int, int]]:
 
 
 def _pieces(text: str, splitter: Splitter) -> Iterator[_Piece]:
-    """Cut a text into slices, and those at graphemes above the size, which the library would cut into characters."""
+    """Cut a text into slices, and those at the graphemes which the library would break."""
     at = 0
-    for start, end in splitter.oversized(text):
+    for start, end in splitter.unbreakable(text):
         yield from _slices(text, at, start)
         yield _Piece(start, end, whole=True)
         at = end

@@ -57,8 +57,8 @@ class Dense:
 class Hybrid:
     """Reciprocal rank fusion of several rankers (Cormack, Clarke and Buettcher, SIGIR 2009): the sum of 1 / (k + rank).
 
-    Ranks begin at 1. Texts that a ranker finds equally near have the same rank, the first of theirs: a ranker that can't
-    tell them apart (BM25, of all texts without a word of the query) then has no say in their order.
+    Ranks begin at 1. Texts that a ranker finds equally near have the same rank, the first of theirs: a ranker that
+    can't tell them apart (BM25, of all texts without a word of the query) then has no say in their order.
 
     Args:
         rankers: what is fused, as for `make_ranker`; BM25 and dense unless told otherwise. They run side by side.

@@ -27,6 +27,10 @@ ENCODINGS = {
 _WORD = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]|[^\W\u2e80-\u9fff\uf900-\ufaff]+|[^\w\s]")
 """A CJK character, a word, or a mark of punctuation."""
 
+_JOINING = r"[^\p{GCB=Other}\p{GCB=Control}\p{GCB=LV}\p{GCB=LVT}\x00-\x7f]"
+"""One of these is in every grapheme of several characters, but for the line's end of two."""
+_PREPEND = r"\p{GCB=Prepend}"
+
 
 class Splitter:
     """Cuts texts into pieces of at most `size` tokens.
@@ -46,30 +50,42 @@ class Splitter:
         """Return offset and length, in characters, of the pieces of each text."""
         return [[(at, len(piece)) for at, piece in found] for found in self._splitter.chunk_all_indices(texts)]
 
-    def oversized(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yield start and end of the graphemes of several characters that are above the size."""
-        import regex  # type: ignore[import-untyped, unused-ignore]
+    def unbreakable(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield start and end of the graphemes that the library would break.
 
+        It cuts those above the size into characters, and takes white space off that carries a combining mark.
+        """
         if text.isascii():
             return
-        # a token has a byte at least and a character four at most: shorter runs can't hold one that is too long
-        candidates = regex.compile(rf"(?:\p{{GCB=Prepend}}*[\x00-\x7f])?[^\x00-\x7f]{{{max(1, self._size // 4 - 1)},}}")
-        joining = regex.compile(r"[^\p{GCB=Other}\p{GCB=Control}\p{GCB=LV}\p{GCB=LVT}\x00-\x7f]")
+        import regex  # type: ignore[import-untyped, unused-ignore]
+
         at = 0
-        for run in candidates.finditer(text):
-            if not joining.search(text, run.start(), run.end()):
+        for run in regex.finditer(_suspects(self._size), text):
+            if not regex.search(_JOINING, text, 0, run.start(), run.end()):
                 continue
             at = max(at, run.start())
             while at < run.end():
-                found = regex.match(r"\X", text, pos=at)
-                if found.end() - at > 1 and not self._fit(found.group()):
-                    yield at, found.end()
-                at = found.end()
+                end = regex.match(r"\X", text, pos=at).end()
+                if end - at > 1 and self._is_broken(text[at:end]):
+                    yield at, end
+                at = end
+
+    def _is_broken(self, grapheme: str) -> bool:
+        return grapheme != grapheme.strip() or not self._fit(grapheme)
 
     def _fit(self, grapheme: str) -> bool:
         if grapheme not in self._fits:
             self._fits[grapheme] = len(self._splitter.chunks(grapheme)) <= 1
         return self._fits[grapheme]
+
+
+def _suspects(size: int) -> str:
+    """Return the pattern of white space that carries a mark, and of runs in which a grapheme above the size may be.
+
+    A token has one byte at least and a character four at most: a run below a quarter of the size holds none.
+    """
+    run = rf"(?:{_PREPEND}*[\x00-\x7f])?[^\x00-\x7f]{{{max(1, size // 4 - 1)},}}"
+    return rf"{_PREPEND}*\s{_JOINING}|{_PREPEND}+\s|{run}"
 
 
 def _made(tokenizer: str, size: int, overlap: int) -> TextSplitter:
