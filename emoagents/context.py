@@ -99,20 +99,26 @@ class Context:
         object.__setattr__(self, "door", ModelDoor(self))
         object.__setattr__(self, "pool", None)
 
-    def role(self, name: str | None = None) -> Role:
-        """Return all that decides how the model of a role is called; None: of the context's own model."""
-        own = Role(**{f.name: getattr(self, f.name) for f in fields(Role)})
-        role = self.models.get(name) if name is not None else None
-        return own if role is None else role.filled(own)  # type: ignore[union-attr]  # made so at the beginning
+    def in_role(self, name: str | None) -> Context:
+        """Return a copy on the same account whose own model is that of a role; this one, if `models` has no such role.
+
+        Its door is the model's, and its sampling settings are those with which the role is asked.
+        """
+        door = self.door.of(name)
+        if door is self.door:
+            return self
+        return self._beside(door, **{f.name: getattr(door.settings, f.name) for f in fields(Role)})
+
+    def with_model(self, role: Role) -> Context:
+        """Return a copy with the settings of a role as its own, on the same cache and on an account of its own."""
+        return self._sharing(**role.over(self))
 
     def fresh(self, **changes: Any) -> Context:
         """Return a copy with these changes and an account of its own: a new ledger, and the budget anew.
 
         A copy of a `pooled` one draws on the common budget.
         """
-        copy = replace(self, **changes)
-        if "cache" not in changes:
-            object.__setattr__(copy, "opener", self.opener)
+        copy = replace(self, **changes) if "cache" in changes else self._sharing(**changes)
         if self.pool is not None and "budget" not in changes:
             copy._draw_on(self.pool)
         return copy
@@ -141,15 +147,21 @@ class Context:
 
         Its tokens are not the final answer's, and each replica of it draws samples of its own.
         """
-        return self._beside(stream=False, replica=self.replica * _REPLICAS + replica)
+        return self._beside(self.door, stream=False, replica=self.replica * _REPLICAS + replica)
 
     def silent(self) -> Context:
         """Return a copy on the same account whose answers' tokens are not passed on."""
-        return self._beside(stream=False) if self.stream else self
+        return self._beside(self.door, stream=False) if self.stream else self
 
-    def _beside(self, **changes: Any) -> Context:
+    def _beside(self, door: ModelDoor, **changes: Any) -> Context:
+        copy = self._sharing(**changes)
+        object.__setattr__(copy, "door", door)
+        return copy
+
+    def _sharing(self, **changes: Any) -> Context:
+        """Return a copy with these changes that shares the cache."""
         copy = replace(self, **changes)
-        object.__setattr__(copy, "door", self.door)
+        object.__setattr__(copy, "opener", self.opener)
         return copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Context:

@@ -151,16 +151,16 @@ class Run:
         Raises:
             UsageError: the caller's mistake; failures of the model are in the samples' `errors`.
         """
-        c, settings = self.context, self.context.role(role)
+        c = self.context.in_role(role)
         base = c.replica * _REPLICA
         if own_temperature is None:
-            own_temperature = settings.temperature if settings.temperature is not None else temperature
+            own_temperature = c.temperature if c.temperature is not None else temperature
         indices = [base + i for i in indices]
         request = Request(
             messages=list(prompt),
             temperature=own_temperature,
-            top_p=settings.top_p,
-            max_tokens=max_tokens if max_tokens is not None else settings.max_tokens,
+            top_p=c.top_p,
+            max_tokens=max_tokens if max_tokens is not None else c.max_tokens,
             stop=c.stop,
             seed=c.seed,
             response_format=response_format,
@@ -168,7 +168,7 @@ class Run:
             tool_choice=c.tool_choice,
             logprobs=c.logprobs or top_logprobs is not None,
             top_logprobs=top_logprobs,
-            extra=settings.extra,
+            extra=c.extra,
         )
         on_token = self._token_sink(message_id, indices[0] - base) if c.stream else None
         samples = await self._in_groups(request, indices, role, on_token)

@@ -23,6 +23,7 @@ from emoagents.model.loop import on_model_loop
 from emoagents.model.request import Backend, Choice, Completion, OnToken, Reply, Request, Share
 from emoagents.model.resolve import default_model, open_backend
 from emoagents.model.retry import Deadline
+from emoagents.model.role import Role
 from emoagents.model.structured import parsed, re_ask, with_schema_in_prompt
 from emoagents.together import together
 
@@ -67,6 +68,9 @@ class ModelDoor:
     The models of roles have doors of their own (`of`) on the same account. Public methods may be awaited on any event
     loop.
 
+    Attributes:
+        ledger, meter: what the account used, and its budget. settings: the model and how to call it.
+
     Args:
         settings: the model and how to call it.
         meter: a budget to share with other doors; None: one of its own.
@@ -75,33 +79,33 @@ class ModelDoor:
     def __init__(self, settings: Context, meter: BudgetMeter | None = None) -> None:
         self.ledger = Ledger()
         self.meter = meter or BudgetMeter(settings.budget)
-        self._settings = settings
-        self._role: str | None = None
-        self._beside: dict[str, ModelDoor] = {}
-        self._close()
+        self._main = self
+        self._roles: dict[str, ModelDoor] = {}
+        self._set_up(settings)
 
-    def of(self, role: str | None) -> ModelDoor:
-        """Return the door of a role's model; this one where the context names no model for the role."""
-        if role is None or role not in self._settings.models:
-            return self
-        return self._beside.get(role) or self._beside.setdefault(role, self._sibling(role))
-
-    def _sibling(self, role: str) -> ModelDoor:
-        door = copy.copy(self)
-        door._role = role
-        door._close()
-        return door
-
-    def _close(self) -> None:
+    def _set_up(self, settings: Context) -> None:
+        self.settings = settings
         self._opening: asyncio.Task[None] | None = None
         self._backend: Backend | None = None
         self._cache: AnswerCache | None = None
         self._cost_of_lost: float | None = None
 
+    def of(self, role: str | None) -> ModelDoor:
+        """Return the door of a role's model; this one where the context names no model for the role."""
+        given = self._main.settings.models.get(role) if role is not None else None
+        if role is None or not isinstance(given, Role):
+            return self
+        return self._roles.get(role) or self._roles.setdefault(role, self._sibling(given))
+
+    def _sibling(self, role: Role) -> ModelDoor:
+        door = copy.copy(self)
+        door._set_up(self._main.settings.with_model(role))
+        return door
+
     @property
     def name(self) -> str:
         """The model's name."""
-        model = self._settings.role(self._role).model or default_model()
+        model = self.settings.model or default_model()
         return model if isinstance(model, str) else model.name
 
     async def backend(self) -> Backend:
@@ -159,9 +163,9 @@ class ModelDoor:
         await asyncio.shield(self._opening)
 
     async def _open_once(self) -> None:
-        s, role = self._settings, self._settings.role(self._role)
+        s = self.settings
         self._cache = await s.opener.open()
-        backend = await open_backend(role.model or default_model(), api_key=role.api_key, api_base=role.api_base)
+        backend = await open_backend(s.model or default_model(), api_key=s.api_key, api_base=s.api_base)
         price = backend.cost(1000, 1000)
         if price is None and s.budget is not None and s.budget.usd is not None:
             raise _unknown_price(backend.name)
@@ -280,7 +284,7 @@ class ModelDoor:
         return {i: _completion(c, i) for i, c in got.items()}
 
     async def _with_retries(self, call: _Call, n: int) -> Reply:
-        deadline = Deadline(self._settings.retry.deadline)
+        deadline = Deadline(self.settings.retry.deadline)
         try:
             async with deadline.limit:
                 return await self._repeated(call, n, deadline)
@@ -305,14 +309,14 @@ class ModelDoor:
             call.listener.event("retry", error=str(error), seconds=round(seconds, 3), attempt=attempt)
             call.listener.restart()
 
-        reply: Reply = await self._settings.retry.runner(deadline, tell)(attempt)
+        reply: Reply = await self.settings.retry.runner(deadline, tell)(attempt)
         return reply
 
     async def _attempt(self, call: _Call, n: int, deadline: Deadline) -> Reply:
         request, hold = await self._hold(call.request, n)
         spent, began = Hold(calls=0), None
         try:
-            async with endpoint(self._b.endpoint).slot(self._settings.concurrency, self._settings.rpm):
+            async with endpoint(self._b.endpoint).slot(self.settings.concurrency, self.settings.rpm):
                 deadline.begin()
                 began = time.monotonic()
                 reply = await self._b.call(request, n, call.listener.on_token)

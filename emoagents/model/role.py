@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
 
 from pydantic import InstanceOf
 from pydantic.json_schema import SkipJsonSchema
@@ -13,7 +13,10 @@ from emoagents.errors import ParameterError
 from emoagents.model.request import Backend
 from emoagents.model.resolve import default_model
 
-__all__ = ["Role", "as_role", "check_extra", "check_number", "provider_of"]
+if TYPE_CHECKING:
+    from emoagents.context import Context
+
+__all__ = ["Role", "as_role", "check_extra", "check_number"]
 
 _OWN = frozenset({"messages", "model", "n", "stream", "response_format", "num_retries", "max_retries", "fallbacks"})
 """Parameters of a request that are the library's to set."""
@@ -23,9 +26,9 @@ _OWN = frozenset({"messages", "model", "n", "stream", "response_format", "num_re
 class Role:
     """The model of one role in a run, as `Context(models={"sage": Role(model="openai/gpt-4o", temperature=0)})`.
 
-    What is None here is as in the context. `api_key`, `api_base` and the context's `extra` are passed on only where
-    this role gives neither key nor address and its provider is that of the context's model: no key is ever sent to
-    another provider's server.
+    What is None here is as in the context. But its `api_key`, `api_base` and `extra` hold only where this role gives
+    neither key nor address and its provider, the part of the model's name before the first "/", is that of the
+    context's model: no key goes to another provider's server.
 
     Attributes:
         model: litellm's name, a name of this library's own, or a backend object; None: the context's model.
@@ -51,22 +54,21 @@ class Role:
         check_number("max_tokens", self.max_tokens, 1)
         check_extra(self.extra)
 
-    def filled(self, own: Role) -> Role:
-        """Return this role with what it leaves open taken from the context's own settings."""
+    def over(self, context: Context) -> dict[str, Any]:
+        """Return the context's settings that this role replaces, by name, with their values."""
         given = {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
-        if not self._shares_account(own):
-            own = replace(own, api_key=None, api_base=None, extra={})
-        return replace(own, **{**given, "extra": {**own.extra, **self.extra}})
+        if self._shares_account(context):
+            return {**given, "extra": {**context.extra, **self.extra}}
+        return {**given, "api_key": self.api_key, "api_base": self.api_base}
 
-    def _shares_account(self, own: Role) -> bool:
+    def _shares_account(self, context: Context) -> bool:
         if self.api_key is not None or self.api_base is not None:
             return False
-        provider = provider_of(self.model)
-        return self.model is None or (provider != "" and provider == provider_of(own.model))
+        provider = _provider(self.model)
+        return self.model is None or (provider != "" and provider == _provider(context.model))
 
 
-def provider_of(model: str | Backend | None) -> str:
-    """Return the part of a model's name before the first "/"; "" for a name without one and for a backend object."""
+def _provider(model: str | Backend | None) -> str:
     name = default_model() if model is None else model
     return name.partition("/")[0] if isinstance(name, str) and "/" in name else ""
 
