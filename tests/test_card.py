@@ -443,7 +443,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"kind": "prepare"}, "kind", "must stay 'answer', as in the card 'small'"),
     ({"kind": "ask"}, "kind", "must be 'prepare' or 'answer', not 'ask'"),
     ({"replace": "stimuli"}, "replace", "must be a list, not a string"),
-    ({"replace": ["prompts"]}, "replace", "cannot replace 'prompts'; there are stimuli, variations"),
+    ({"replace": ["prompts"]}, "replace", "cannot replace 'prompts'; there are stimuli, variations, stages"),
 ]
 
 

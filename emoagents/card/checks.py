@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from emoagents.card.check_stages import check_stages
 from emoagents.card.models import Card, Variation
 from emoagents.card.template import NEARLY, places
 from emoagents.errors import CardError, did_you_mean
 
 __all__ = ["LISTS", "check", "check_fits", "check_ids", "sourced"]
 
-LISTS = ("stimuli", "variations")
+LISTS = ("stimuli", "variations", "stages")
 """What is merged by id; the only names that `replace` takes."""
 
 _BUILT_IN_SOURCES = ("ours", "user")
@@ -27,9 +28,11 @@ def check(card: Card, path: str) -> None:
         check_ids([{"id": entry.id} for entry in getattr(card, key)], key, path)
     _check_sources(card, path)
     for name, prompt in card.prompts.items():
-        _check_template(prompt.text, prompt.variables, f"prompts.{name}.text", path)
+        known = prompt.variables or (places(prompt.text) if card.graph else [])
+        _check_template(prompt.text, known, f"prompts.{name}.text", path)
     for variation in card.variations:
         _check_variation(variation, path)
+    check_stages(card, path)
 
 
 def check_ids(entries: Sequence[Any], key: str, path: str) -> None:
@@ -61,6 +64,7 @@ def sourced(card: Card) -> Iterator[tuple[str, str]]:
     yield from ((f"placements.{name}", p.source) for name, p in card.placements.items())
     yield from ((f"stimuli.{s.id}", s.source) for s in card.stimuli)
     yield from ((f"variations.{v.id}", v.source) for v in card.variations)
+    yield from ((f"lists.{name}", labels.source) for name, labels in card.lists.items())
 
 
 def _check_template(text: str, variables: Sequence[str], key: str, path: str) -> None:
@@ -86,6 +90,10 @@ def check_fits(base: Card, card: Card, path: str) -> None:
     """Check that the strategy whose card is `base` can run with `card`."""
     if card.kind != base.kind:
         raise CardError(path, "kind", f"must stay {base.kind!r}, as in the card {base.name!r}")
+    if card.graph != base.graph:
+        raise CardError(path, "graph", f"must stay {base.graph or 'unset'!r}, as in the card {base.name!r}")
+    if card.graph:
+        return  # its stages say what they need, and have been checked
     _check_names(base.prompts, card.prompts, "prompts", path)
     _check_names(base.placements, card.placements, "placements", path)
     for name, prompt in card.prompts.items():

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from emoagents.card.stages import TABLE, Labels, Stage
 from emoagents.card.template import Value, fill
 from emoagents.errors import CardError, ParameterError, UnknownNameError
 
-__all__ = ["Card", "Part", "Placement", "Prompt", "Source", "Stimulus", "Tone", "Variation"]
+__all__ = ["Card", "Placement", "Prompt", "Source", "Stimulus", "Tone", "Variation"]
 
 Tone: TypeAlias = Literal["emotional", "neutral"]
 """Which of its two wordings a stimulus speaks in."""
@@ -18,13 +19,11 @@ Tone: TypeAlias = Literal["emotional", "neutral"]
 _T = TypeVar("_T")
 
 
-class Part(BaseModel):
-    """A table of a card: its keys and their types are fixed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+class _Part(BaseModel):
+    model_config = TABLE
 
 
-class Source(Part):
+class Source(_Part):
     """Where a text comes from."""
 
     title: str
@@ -35,7 +34,7 @@ class Source(Part):
     note: str = ""
 
 
-class Prompt(Part):
+class Prompt(_Part):
     """A template and the variables that it may use."""
 
     text: str = Field(min_length=1)
@@ -44,7 +43,7 @@ class Prompt(Part):
     note: str = ""
 
 
-class Stimulus(Part):
+class Stimulus(_Part):
     """A sentence that is meant to move the model, and its neutral twin for the control arm."""
 
     id: str = Field(min_length=1)
@@ -67,7 +66,7 @@ class Stimulus(Part):
         return self.neutral
 
 
-class Variation(Part):
+class Variation(_Part):
     """Another way to ask the same question, so that samples differ."""
 
     id: str = Field(min_length=1)
@@ -82,7 +81,7 @@ class Variation(Part):
         return fill(self.text, {"question": question})
 
 
-class Placement(Part):
+class Placement(_Part):
     """Where a stimulus stands, and what parts it from the text before it."""
 
     separator: str
@@ -90,8 +89,12 @@ class Placement(Part):
     note: str = ""
 
 
-class Card(Part):
-    """All text and default parameters of one strategy."""
+class Card(_Part):
+    """All text and default parameters of one strategy.
+
+    One with `graph = "staged"` is a whole strategy: its `stages` say what is asked, and the field `reply` of the last
+    one is the answer. Its prompts need not declare their variables: what a stage reads is what they may use.
+    """
 
     name: str = Field(min_length=1)
     title: str
@@ -105,6 +108,10 @@ class Card(Part):
     placements: dict[str, Placement] = {}
     stimuli: list[Stimulus] = []
     variations: list[Variation] = []
+    graph: Literal["staged"] | None = None
+    reply: str | None = None
+    lists: dict[str, Labels] = {}
+    stages: list[Stage] = []
 
     def render(self, prompt_name: str, /, **values: Value) -> str:
         """Return the prompt with its places filled. Values that the prompt does not use are left out."""

@@ -21,9 +21,9 @@ def override_card(base: Card, source: str | Path | Mapping[str, Any] | Card) -> 
     Args:
         base: the card to start from.
         source: a TOML file, or its content as a mapping, that holds only what changes. Tables merge by key;
-            `[[stimuli]]` and `[[variations]]` merge by `id`: a known id replaces only the keys given, a new one is
-            added at the end; other lists are replaced. `replace = ["stimuli"]` drops the base's entries first.
-            A text without `source` gets the source "user". A Card is taken whole, if it fits the strategy.
+            `[[stimuli]]`, `[[variations]]` and `[[stages]]` merge by `id`: a known id replaces only the keys given, a
+            new one is added at the end; other lists are replaced. `replace = ["stimuli"]` drops the base's entries
+            first. A text without `source` gets the source "user". A Card is taken whole, if it fits the strategy.
 
     Raises:
         CardError: the source does not load, does not validate, or asks for what the strategy does not have.
@@ -33,7 +33,7 @@ def override_card(base: Card, source: str | Path | Mapping[str, Any] | Card) -> 
         check(card, path)
     else:
         given, path = _given(source)
-        card = build_card(_merged(base.model_dump(exclude_unset=True), given, path), path)
+        card = build_card(_merged(base.model_dump(exclude_unset=True, by_alias=True), given, path), path)
     check_fits(base, card, path)
     return card
 
@@ -53,7 +53,7 @@ def _merged(base: dict[str, Any], given: Mapping[str, Any], path: str) -> dict[s
     for key, value in given.items():
         if key in LISTS and isinstance(value, list):
             merged[key] = _merged_by_id(merged.get(key, []), value, key, path)
-        elif key in ("prompts", "placements") and isinstance(value, Mapping):
+        elif key in ("prompts", "placements", "lists") and isinstance(value, Mapping):
             merged[key] = _merged_tables(merged.get(key), {name: _signed(entry) for name, entry in value.items()})
         elif key != "replace":
             merged[key] = _merged_tables(merged.get(key), value)
@@ -88,6 +88,6 @@ def _merged_by_id(old: list[Any], new: list[Any], key: str, path: str) -> list[A
 
 def _signed(entry: Any) -> Any:
     """Put the user's name under a text that comes without a source, lest it pass for the paper's."""
-    if isinstance(entry, Mapping) and ("text" in entry or "separator" in entry):
+    if isinstance(entry, Mapping) and not {"text", "separator", "values"}.isdisjoint(entry):
         return {"source": "user", **entry}
     return entry

@@ -9,9 +9,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from emoagents.card.models import Card, Placement, Prompt, Source, Stimulus, Variation
+from emoagents.card.stages import Condition, Labels, Stage
 from emoagents.errors import CardError, did_you_mean
+from emoagents.fields import Field
 
-__all__ = ["explained", "place_in", "toml_type"]
+__all__ = ["explained", "explained_field", "place_in", "toml_type"]
 
 _PARTS: dict[str, type[BaseModel]] = {
     "sources": Source,
@@ -19,6 +21,8 @@ _PARTS: dict[str, type[BaseModel]] = {
     "placements": Placement,
     "stimuli": Stimulus,
     "variations": Variation,
+    "lists": Labels,
+    "stages": Stage,
 }
 
 _WANTED = {
@@ -42,17 +46,29 @@ _TOML_TYPES: dict[type, str] = {
 
 def explained(error: ValidationError, data: Mapping[str, Any], path: str) -> CardError:
     """Return the error that says which key of the file is wrong, and why."""
+    first = _first(error)
+    return CardError(path, place_in(first["loc"], data), _reason(first, _table_of(first["loc"])))
+
+
+def explained_field(error: ValidationError, data: Mapping[str, Any], key: str, path: str) -> CardError:
+    """Return the error that says what is wrong with a stage's field, whose place is the key."""
+    first = _first(error)
+    place = place_in(first["loc"], data)
+    return CardError(path, f"{key}.{place}" if place else key, _reason(first, Field))
+
+
+def _first(error: ValidationError) -> ErrorDetails:
     # An unknown key comes first: it is most often the misspelling of the one that is missing.
-    first = min(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
-    return CardError(path, place_in(first["loc"], data), _reason(first))
+    return min(error.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
 
 
-def _reason(error: ErrorDetails) -> str:
+def _reason(error: ErrorDetails, table: type[BaseModel]) -> str:
     kind, given = error["type"], error["input"]
     if kind == "missing":
         return "missing"
     if kind == "extra_forbidden":
-        return _unknown_key(error["loc"])
+        known = [field.alias or name for name, field in table.model_fields.items()]
+        return f"unknown key{did_you_mean(str(error['loc'][-1]), known)}"
     if kind == "string_too_short":
         return "must not be empty"
     if kind == "string_unicode":
@@ -61,12 +77,14 @@ def _reason(error: ErrorDetails) -> str:
         return f"must be {error['ctx']['expected']}, not {given!r}"
     if kind in _WANTED:
         return f"must be {_WANTED[kind]}, not {toml_type(given)}"
-    return error["msg"][:1].lower() + error["msg"][1:]
+    said = error["msg"].removeprefix("Value error, ")
+    return said[:1].lower() + said[1:]
 
 
-def _unknown_key(loc: tuple[int | str, ...]) -> str:
-    model = Card if len(loc) == 1 else _PARTS[str(loc[0])]
-    return f"unknown key{did_you_mean(str(loc[-1]), list(model.model_fields))}"
+def _table_of(loc: tuple[int | str, ...]) -> type[BaseModel]:
+    if loc[0] == "stages" and "when" in loc:
+        return Condition
+    return _PARTS.get(str(loc[0]), Card) if len(loc) > 1 else Card
 
 
 def place_in(loc: tuple[int | str, ...], data: Any) -> str:
