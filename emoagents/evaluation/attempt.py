@@ -136,10 +136,11 @@ def _scored(
     unit: Unit, results: Sequence[Result], scores: Mapping[str, Score], arm: _Asked, judge: _Asked | None
 ) -> Record:
     first, last = next(iter(scores.values())), results[-1]
+    unjudged = any(score.unjudged for score in scores.values())
     return Record(
         **_what(unit),
-        status="unparsed" if first.unparsed else "scored",
-        scores={name: score.value for name, score in scores.items()},
+        status="unjudged" if unjudged else "unparsed" if first.unparsed else "scored",
+        scores={} if unjudged else {name: score.value for name, score in scores.items()},
         answer=last.answer,
         parsed=first.parsed,
         stopped_by=last.stopped_by,

@@ -194,6 +194,7 @@ async def compare(
         UsageError: the caller's mistake. RunError: the model never answers.
     """
     plan = plan or make_plan(tasks, arms, context)
+    _check_judge(tasks, judge)
     with RecordFile(folder) as file:
         _check_same(folder, plan)
         write_plan(folder, plan)
@@ -230,6 +231,16 @@ def _here(
     return InProcess(
         Attempter({t.name: t for t in tasks}, strategies, pooled, None if judge is None else judge.fresh(cache=journal))
     )
+
+
+def _check_judge(tasks: Sequence[Task], judge: Context | None) -> None:
+    """See that a judge is there for those who need one, before anything is paid for.
+
+    Raises:
+        ParameterError: it is not.
+    """
+    if judge is None and (judged := [task.name for task in tasks if task.judged]):
+        raise ParameterError(f"{judged[0]} is scored by a judge model: name one with --judge MODEL")
 
 
 def _check_same(folder: Path, plan: Plan) -> None:

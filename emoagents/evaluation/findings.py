@@ -18,7 +18,7 @@ class ArmRow(BaseModel):
     Attributes:
         n: items scored (repetitions of an item count once: they are averaged first).
         score: mean of the first metric, 0 to 1, with its 95 % interval (low, high); None where n is 0.
-        unparsed, failed: shares of all attempts.
+        unparsed, failed, unjudged: shares of all attempts.
         answers, tokens, usd, seconds: means for each attempt. usd is None where a price is unknown.
         frontier: no other arm is at least as good for fewer tokens (only in the row of all tasks).
     """
@@ -33,6 +33,7 @@ class ArmRow(BaseModel):
     high: float | None
     unparsed: float
     failed: float
+    unjudged: float = 0.0
     answers: float
     tokens: float
     usd: float | None

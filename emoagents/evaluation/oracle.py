@@ -33,9 +33,15 @@ class Oracle:
     """A verifier that knows the right answer: the task's first metric. Its arms are upper bounds, not deployable."""
 
     async def verify(self, run: Run, card: Card, question: str, answer: str) -> Verdict:
-        """Return the verdict, with no reason that could give the right answer away."""
+        """Return the verdict, with no reason that could give the right answer away.
+
+        Raises:
+            CompositionError: the task has no right answer to know.
+        """
         task, item = _current()
         score = task.check(item, answer)
+        if score.unjudged:
+            raise CompositionError(f"{task.name} is scored by a judge model: an oracle knows no right answer to it")
         return Verdict(score.value >= 1.0, score.value)
 
 

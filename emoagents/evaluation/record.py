@@ -115,7 +115,8 @@ class Record(BaseModel):
 
     Attributes:
         status: "scored"; "unparsed" (it answered, and nothing could be read from it: scores are 0); "failed" (the
-            model did not answer: no scores, never counted as wrong, tried again on resume).
+            model did not answer: no scores, never counted as wrong, tried again on resume); "unjudged" (it answered,
+            and the judge's verdict can't be read: no scores, never counted as wrong).
         scores: value of each metric, 0 to 1.
         question: the last user message of the item, for people to read. messages: all that was asked.
         answer: the last answer. parsed: what the metric read from it.
@@ -128,7 +129,7 @@ class Record(BaseModel):
     item: str
     arm: str
     replica: int = 0
-    status: Literal["scored", "unparsed", "failed"]
+    status: Literal["scored", "unparsed", "failed", "unjudged"]
     scores: dict[str, float] = Field(default_factory=dict)
     question: str = ""
     answer: str | None = None

@@ -46,11 +46,14 @@ class Score:
         value: 0 (worst) to 1 (best).
         parsed: what was read from the reply, in the metric's normal form.
         unparsed: nothing could be read: counts as 0, and is counted apart as well.
+        unjudged: there is an answer, and no verdict of the judge on it that can be read: `value` means nothing, and the
+            attempt is in no mean.
     """
 
     value: float
     parsed: str | None = None
     unparsed: bool = False
+    unjudged: bool = False
 
 
 class Task(ABC):
@@ -63,11 +66,13 @@ class Task(ABC):
         name: as "instruction_induction/antonyms"; what stands before the slash names the suite.
         metrics: names of its metrics; the first is the one that arms are compared by.
         source: where the data comes from, and its licence.
+        judged: a judge model scores it; without one it can't be run.
     """
 
     name: str
     metrics: tuple[str, ...]
     source: str = ""
+    judged: bool = False
 
     @abstractmethod
     def items(self) -> Iterable[Item]:
@@ -79,7 +84,10 @@ class Task(ABC):
 
     @abstractmethod
     def check(self, item: Item, answer: str) -> Score:
-        """Return the first metric's score of one answer. Pure: an oracle verifier calls it too."""
+        """Return the first metric's score of one answer; unjudged where it takes a judge to tell.
+
+        Pure: an oracle verifier calls it too.
+        """
 
     async def attempt(self, item: Item, solve: Solve) -> list[Result]:
         """Let an arm work on an item; return the result of each turn."""

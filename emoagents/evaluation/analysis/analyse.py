@@ -82,8 +82,10 @@ def _missing(collected: Collected) -> int:
 
 def _notes(collected: Collected, found: Findings) -> Iterator[str]:
     attempts = collected.attempts.values()
-    if failed := sum(a.score is None for a in attempts):
+    if failed := sum(a.score is None and not a.unjudged for a in attempts):
         yield f"{_count(failed, 'attempt')} failed: counted, and in no mean."
+    if unjudged := sum(a.unjudged for a in attempts):
+        yield f"{_count(unjudged, 'answer')} without a verdict of the judge that can be read: in no mean."
     if unparsed := sum(a.unparsed for a in attempts):
         yield f"{_count(unparsed, 'answer')} could not be read: each counts as 0."
     if found.missing:

@@ -20,12 +20,13 @@ class Attempt:
     """What is kept of one record.
 
     Attributes:
-        score: the task's first metric; None for a failed attempt, and for one without that metric.
+        score: the task's first metric; None for a failed or unjudged attempt, and for one without that metric.
         retries: for each of HEART's judged retries the emotion, and whether it was then right.
     """
 
     score: float | None
     unparsed: bool
+    unjudged: bool
     answers: int
     bought: int
     tokens: int
@@ -71,6 +72,7 @@ def _kept(record: Record, metric: str) -> Attempt:
     return Attempt(
         score=score,
         unparsed=record.status == "unparsed",
+        unjudged=record.status == "unjudged",
         answers=spent.answers,
         bought=spent.bought,
         tokens=spent.tokens,

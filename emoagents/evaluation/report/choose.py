@@ -62,7 +62,7 @@ def choose(plan: Plan, records: Iterable[Record], number: int) -> Chosen:
     first = {task.name: task.metrics[0] for task in plan.tasks if task.metrics}
     for record in records:
         scores = seen[record.task, record.item, record.replica]
-        if record.status != "failed" and record.task in first:
+        if record.status in ("scored", "unparsed") and record.task in first:
             scores.add(record.scores.get(first[record.task], 0.0))
     disagreed = sum(scores.variance > 1e-9 for scores in seen.values())
     return Chosen(_fairly(seen)[:number], len(seen), disagreed)

@@ -59,7 +59,7 @@ function outcomeOf(example, state) {
 
 function scoreOf(example, arm) {
   const attempt = example.attempts[arm];
-  if (!attempt || attempt.status === "failed") return null;
+  if (!attempt || attempt.status === "failed" || attempt.status === "unjudged") return null;
   return attempt.scores[firstMetric.get(example.task)] ?? 0;
 }
 

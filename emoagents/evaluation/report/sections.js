@@ -78,6 +78,8 @@ function armTable(rows) {
     { head: "Cost", kind: "number", cell: (r) => fmt.usd(r.usd) },
     { head: "Time", kind: "number", cell: (r) => fmt.seconds(r.seconds) },
     { head: "Unparsed", kind: "number", cell: (r) => fmt.share(r.unparsed), note: "answered, but nothing could be read from it: counts as 0" },
+    ...(rows.some((r) => r.unjudged) ? [{ head: "Unjudged", kind: "number", cell: (r) => fmt.share(r.unjudged),
+      note: "answered, but the judge's verdict could not be read: in no mean" }] : []),
     { head: "Failed", kind: "number", cell: (r) => fmt.share(r.failed), note: "no answer: in no mean" },
     { head: "Spec", kind: "text", cell: (r) => el("code", null, r.spec) }], rows);
 }

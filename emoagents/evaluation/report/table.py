@@ -161,6 +161,7 @@ def _arm_columns(view: View, rows: Sequence[ArmRow]) -> Iterator[Column]:
     yield Column("tokens", [count(row.tokens) for row in rows], goes=1)
     yield Column("usd", [cost(row.usd) for row in rows], goes=5)
     yield Column("unparsed", [share(row.unparsed) for row in rows], goes=6)
+    yield Column("unjudged", [share(row.unjudged) for row in rows], goes=6)
     yield Column("failed", [share(row.failed) for row in rows], goes=7)
     yield Column("F", ["F" if row.frontier else "" for row in rows], goes=1)
 
