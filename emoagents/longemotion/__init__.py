@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from emoagents.longemotion.checkpoints import Checkpoint, checkpoints, client_turns
 from emoagents.longemotion.files import FILES, find_files
 from emoagents.longemotion.load import (
     read_classification,
@@ -13,6 +14,7 @@ from emoagents.longemotion.load import (
     read_summaries,
 )
 from emoagents.longemotion.records import (
+    REPORT_FIELDS,
     ClassificationCase,
     Conversation,
     DetectionCase,
@@ -26,6 +28,8 @@ from emoagents.longemotion.records import (
 
 __all__ = [
     "FILES",
+    "REPORT_FIELDS",
+    "Checkpoint",
     "ClassificationCase",
     "Conversation",
     "DetectionCase",
@@ -35,6 +39,8 @@ __all__ = [
     "Stage",
     "SummaryCase",
     "Utterance",
+    "checkpoints",
+    "client_turns",
     "find_files",
     "read_classification",
     "read_conversations",
