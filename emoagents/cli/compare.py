@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoagents.cli import loading
+from emoagents.cli.context import context_of
 from emoagents.cli.inputs import read_parameters
 from emoagents.cli.options import CompareOptions
 from emoagents.cli.tally import Tally
@@ -52,7 +53,8 @@ def run_comparison(options: CompareOptions) -> int:
         raise ParameterError("a budget is kept by one process: leave out --budget, or --workers and --engine ray")
     recipes = _recipes(options)
     tasks = _unique([task for recipe in recipes for task in recipe.load()])
-    bench = _Bench(options, recipes, tasks, _context(options))
+    context = context_of(options, stop=tuple(options.stop), concurrency=options.concurrency)
+    bench = _Bench(options, recipes, tasks, context)
     arms = _arms(options, [*split_arms(options.strategies or ""), *options.arms])
     plan = bench.plan(arms)
     folder = _folder(options, plan)
@@ -103,22 +105,6 @@ def _told(comparison: Comparison, tally: Tally, *, as_json: bool) -> int:
 
 
 # -- what was asked for ----------------------------------------------------------------------------------------------
-
-
-def _context(options: CompareOptions) -> Context:
-    from emoagents.context import Context
-    from emoagents.model.budget import Budget
-
-    return Context(
-        model=options.model,
-        api_base=options.api_base,
-        temperature=options.temperature,
-        max_tokens=options.max_tokens,
-        stop=tuple(options.stop),
-        seed=options.seed,
-        concurrency=options.concurrency,
-        budget=None if options.budget is None else Budget.parse(options.budget),
-    )
 
 
 def _arms(options: CompareOptions, specs: list[str]) -> list[MadeArm]:

@@ -15,6 +15,7 @@ class Options:
     prompt: str | None
     strategy: str
     model: str | None = None
+    roles: list[str] = field(default_factory=list)
     params: list[str] = field(default_factory=list)
     card: Path | None = None
     budget: str | None = None
@@ -35,6 +36,7 @@ class ChatOptions:
 
     strategy: str
     model: str | None = None
+    roles: list[str] = field(default_factory=list)
     params: list[str] = field(default_factory=list)
     thread: str | None = None
     store: Path | None = None

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from emoagents.cli import loading
+from emoagents.cli.context import context_of
 from emoagents.cli.inputs import checked_text, read_parameters, read_prompt
 from emoagents.cli.options import Options
 from emoagents.cli.output import print_answer, print_json, print_usage
@@ -76,22 +77,12 @@ def _strategy(options: Options, parameters: dict[str, Any]) -> Strategy:
 
 
 def _context(options: Options) -> Context:
-    from emoagents.context import Context
-    from emoagents.model.budget import Budget
     from emoagents.model.retry import Retry
 
     if options.timeout is not None and not options.timeout > 0:
         raise ParameterError(f"--timeout must be a number of seconds above 0, not {options.timeout:g}")
-    return Context(
-        model=options.model,
-        temperature=options.temperature,
-        max_tokens=options.max_tokens,
-        seed=options.seed,
-        budget=None if options.budget is None else Budget.parse(options.budget),
-        cache=options.cache,
-        api_base=options.api_base,
-        retry=Retry() if options.timeout is None else Retry(deadline=options.timeout),
-    )
+    retry = Retry() if options.timeout is None else Retry(deadline=options.timeout)
+    return context_of(options, cache=options.cache, retry=retry)
 
 
 def _prepare(screen: Screen, strategy: Strategy, context: Context) -> None:

@@ -17,11 +17,11 @@ from emoagents.cli.chat.conversation import Conversation, Reply, said
 from emoagents.cli.chat.reading import Reader, checked_message
 from emoagents.cli.chat.screen import ReplyScreen, Screen
 from emoagents.cli.chat.store import Store, alone_with, checked_thread, default_store, prepared
+from emoagents.cli.context import context_of
 from emoagents.cli.inputs import checked_text, read_parameters
 from emoagents.cli.options import ChatOptions
 from emoagents.context import Context
 from emoagents.errors import EmoagentsError, ParameterError, RunError, UsageError
-from emoagents.model.budget import Budget
 from emoagents.registry import strategy
 from emoagents.strategies.base import Strategy
 
@@ -90,7 +90,7 @@ class Talk:
         self.over = self.failed = self.terminated = False
         self.store: Store
         self.conversation: Conversation
-        self._context = _context(options)
+        self._context = context_of(options)
         self._thread = None if options.thread is None else checked_thread(options.thread)
         self._background = _background(options)
         self._path: Path = options.store if options.store is not None else default_store()
@@ -269,17 +269,6 @@ async def _rest() -> None:
     others = asyncio.all_tasks() - {asyncio.current_task()}
     if others:
         await asyncio.wait(others, timeout=_LETTING_GO)
-
-
-def _context(options: ChatOptions) -> Context:
-    return Context(
-        model=options.model,
-        temperature=options.temperature,
-        max_tokens=options.max_tokens,
-        seed=options.seed,
-        budget=None if options.budget is None else Budget.parse(options.budget),
-        api_base=options.api_base,
-    )
 
 
 def _background(options: ChatOptions) -> str | None:
