@@ -19,6 +19,7 @@ from emoagents.cli.command import (
     Json,
     MaxTokens,
     Model,
+    Roles,
     Seed,
     Temperature,
     Work,
@@ -86,6 +87,7 @@ def run(
             help="As openai/gpt-4o-mini, ollama/llama3.2.  [default: $EMOAGENTS_MODEL, else embedded/smollm2]",
         ),
     ] = None,
+    role: Roles = None,
     param: Annotated[
         list[str] | None,
         typer.Option(
@@ -122,6 +124,7 @@ def run(
         prompt=prompt,
         strategy=strategy,
         model=model,
+        roles=role or [],
         params=param or [],
         card=card,
         budget=budget,
@@ -150,6 +153,7 @@ def chat(
         str, typer.Option("--strategy", "-s", metavar="SPEC", help="What answers, as in `emoagents run`.")
     ] = "support",
     model: Model = None,
+    role: Roles = None,
     param: Annotated[
         list[str] | None, typer.Option("--param", "-p", metavar="K=V", help="A parameter of the strategy. Repeatable.")
     ] = None,
@@ -182,6 +186,7 @@ def chat(
     options = ChatOptions(
         strategy=strategy,
         model=model,
+        roles=role or [],
         params=param or [],
         thread=thread,
         store=store,
@@ -242,6 +247,7 @@ def compare(
         list[str] | None, typer.Option(metavar="SPEC", help="One arm more; its spec may hold commas. Repeatable.")
     ] = None,
     model: Model = None,
+    role: Roles = None,
     data: Annotated[
         Path | None, typer.Option(metavar="PATH", help="The task's data; without it they are fetched by name.")
     ] = None,
@@ -311,6 +317,7 @@ def compare(
         strategies=strategies,
         arms=arm or [],
         model=model,
+        roles=role or [],
         data=data,
         limit=limit,
         shots=shots,

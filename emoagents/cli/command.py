@@ -21,6 +21,7 @@ __all__ = [
     "Json",
     "MaxTokens",
     "Model",
+    "Roles",
     "Seed",
     "Temperature",
     "Work",
@@ -37,6 +38,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Model = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="MODEL", help="[default: $EMOAGENTS_MODEL, else embedded/smollm2]"),
+]
+
+Roles = Annotated[
+    list[str] | None,
+    typer.Option("--role", metavar="NAME=MODEL", help="The model of one role, as sage=openai/gpt-4o. Repeatable."),
 ]
 
 ApiBase = Annotated[str | None, typer.Option(metavar="URL", help="Address of an OpenAI-compatible server.")]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoagents.cli import loading
-from emoagents.cli.context import context_of
+from emoagents.cli.context import context_of, read_roles
 from emoagents.cli.inputs import read_parameters
 from emoagents.cli.options import CompareOptions
 from emoagents.cli.tally import Tally
@@ -236,7 +236,7 @@ class _Bench:
         if self.options.judge is None:
             return None
         return self.context.fresh(
-            model=self.options.judge, temperature=0.0, max_tokens=None, stop=(), api_base=None, budget=None
+            model=self.options.judge, models={}, temperature=0.0, max_tokens=None, stop=(), api_base=None, budget=None
         )
 
     def workers(self, arms: list[MadeArm], folder: Path, attempts: int) -> Callable[[], Workers] | None:
@@ -260,7 +260,8 @@ class _Bench:
             return self.options.workers
         if self.options.engine == "ray":
             return cores
-        local = self.context.door.name.startswith(("embedded/", "scripted/"))  # the model itself uses the cores
+        models = [self.context.door.name, *read_roles(self.options.roles).values()]
+        local = any(name.startswith(("embedded/", "scripted/")) for name in models)  # the model itself uses the cores
         return 1 if local or attempts < _MANY or self.context.budget is not None else min(cores, _PROCESSES)
 
     def _setup(self, arms: list[MadeArm], folder: Path, size: int) -> Setup:
@@ -274,6 +275,7 @@ class _Bench:
             context={
                 **common,
                 "model": self.context.door.name,
+                "models": read_roles(o.roles),
                 "temperature": o.temperature,
                 "max_tokens": o.max_tokens,
                 "stop": o.stop,

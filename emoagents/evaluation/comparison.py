@@ -150,8 +150,17 @@ def _sampling(context: Context) -> dict[str, Any]:
         "top_p": context.top_p,
         "max_tokens": context.max_tokens,
         "stop": list(context.stop) or None,
+        "roles": {name: _role(context, name) for name in context.models} or None,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _role(context: Context, name: str) -> str | dict[str, Any]:
+    """Return the name of a role's model, with those sampling settings that differ from the context's."""
+    inner = context.in_role(name)
+    given = {key: getattr(inner, key) for key in ("temperature", "top_p", "max_tokens")}
+    own = {key: value for key, value in given.items() if value != getattr(context, key)}
+    return {"model": inner.door.name, **own} if own else inner.door.name
 
 
 def fingerprint(plan: Plan) -> str:

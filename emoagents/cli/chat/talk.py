@@ -22,6 +22,7 @@ from emoagents.cli.inputs import checked_text, read_parameters
 from emoagents.cli.options import ChatOptions
 from emoagents.context import Context
 from emoagents.errors import EmoagentsError, ParameterError, RunError, UsageError
+from emoagents.model.role import Role
 from emoagents.registry import strategy
 from emoagents.strategies.base import Strategy
 
@@ -117,6 +118,11 @@ class Talk:
     @cached_property
     def _graph(self) -> CompiledStateGraph[Any, Context, Any, Any]:
         return self.strategy.compile(checkpointer=self.store.saver)
+
+    @cached_property
+    def _roles(self) -> dict[str, Role]:
+        """The roles, each with its address: beside an opened model it is not to be seen whose provider they share."""
+        return {name: _role(self._context.in_role(name)) for name in self._context.models}
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Await something. Ctrl-C cancels it."""
@@ -218,7 +224,7 @@ class Talk:
     async def _answered(self, text: str, shown: ReplyScreen) -> Reply:
         async with shown.waiting():
             backend = await self._context.door.backend()  # opened once; each reply has its own budget and ledger
-            context = self._context.fresh(model=backend, stream=True)
+            context = self._context.fresh(model=backend, models=self._roles, stream=True)
             return await self.conversation.say(text, context, shown.hear)
 
     # -- telling things ------------------------------------------------------------------------------------------
@@ -269,6 +275,10 @@ async def _rest() -> None:
     others = asyncio.all_tasks() - {asyncio.current_task()}
     if others:
         await asyncio.wait(others, timeout=_LETTING_GO)
+
+
+def _role(context: Context) -> Role:
+    return Role(model=context.model, api_key=context.api_key, api_base=context.api_base)
 
 
 def _background(options: ChatOptions) -> str | None:
