@@ -9,8 +9,9 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field
 
+from emoagents.card import read_toml
 from emoagents.errors import CardError
-from emoagents.support.crisis.files import Part, guard_file, read_toml, validated
+from emoagents.support.crisis.files import Part, guard_file, validated
 
 __all__ = ["Country", "HelplineCard", "International", "Kind", "Line", "Replies", "load_helplines"]
 

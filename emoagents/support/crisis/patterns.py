@@ -11,8 +11,9 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
+from emoagents.card import read_toml
 from emoagents.errors import CardError, did_you_mean
-from emoagents.support.crisis.files import Part, Prompt, guard_file, read_toml, validated
+from emoagents.support.crisis.files import Part, Prompt, guard_file, validated
 from emoagents.support.crisis.needles import grams, holds_any, needles
 from emoagents.support.crisis.normalise import fold_pattern
 
