@@ -42,20 +42,38 @@ class Room:
         return self.clearly_fits(messages) or self.backend.count_tokens(messages) <= self.prompt
 
 
-async def room_of(run: Run, role: str | None = None) -> Room | None:
-    """Return the room that the context's model (in this role) has; None where its context is not known."""
-    backend = await run.context.door.of(role).backend()
-    if (window := backend.context_window) is None:
+async def room_of(run: Run, role: str | None = None, window: int | None = None) -> Room | None:
+    """Return the room that the context's model (in this role) has; None where its context is not known.
+
+    Args:
+        window: tokens that shall be used at most.
+    """
+    door = run.context.door.of(role)
+    backend = await door.backend()
+    known = [size for size in (window, backend.context_window) if size is not None]
+    if not known:
         return None
-    answer = run.context.role(role).max_tokens or _ANSWER_ROOM
+    window = min(known)
+    answer = door.settings.max_tokens or _ANSWER_ROOM
     return Room(backend, window, window - min(answer, window // 2))
 
 
 async def fit_texts(
-    run: Run, texts: Sequence[str], build: Callable[[Sequence[str]], list[Message]], *, role: str | None = None
+    run: Run,
+    texts: Sequence[str],
+    build: Callable[[Sequence[str]], list[Message]],
+    *,
+    role: str | None = None,
+    window: int | None = None,
+    what: str = "candidates",
 ) -> list[str]:
-    """Return the texts, trimmed if `build(texts)` would not leave room for an answer; tells of it (`trimmed`)."""
-    room = await room_of(run, role)
+    """Return the texts, trimmed if `build(texts)` would not leave room for an answer; tells of it (`trimmed`).
+
+    Args:
+        role: whose context counts. window: tokens that shall be used at most.
+        what: the event's word for the texts.
+    """
+    room = await room_of(run, role, window)
     if room is None or not texts or room.clearly_fits(build(texts)):
         return list(texts)
 
@@ -65,7 +83,7 @@ async def fit_texts(
     length = await asyncio.to_thread(_longest, max(map(len, texts)), fits)
     short = [trimmed(t, length) for t in texts]
     if short != list(texts):
-        run.emit("trimmed", characters=length, candidates=[i for i, t in enumerate(texts) if len(t) > length])
+        run.emit("trimmed", characters=length, **{what: [i for i, t in enumerate(texts) if len(t) > length]})
     return short
 
 

@@ -63,6 +63,7 @@ class CoEM(Answering):
         first, keep: passages after the first ranking, and in the end; None: as the preset says.
         order: of the passages before Core: as in the "document", or by "score".
         tokenizer: what counts tokens of chunks (see emoagents.retrieval).
+        window: tokens of Core's request and its answer at most, where that shall be less than the model has room for.
         documents: files to read, UTF-8 text.
         corpus: an `emoagents.retrieval.Corpus` that is searched instead; it is cut up and embedded already.
         answer: fields of the answer, which is then a JSON object; else free text, or as an item says.
@@ -92,6 +93,7 @@ class CoEM(Answering):
     keep: Annotated[int, Bounded(ge=1)] | None = None
     order: Literal["document", "score"] = "document"
     tokenizer: Any = "cl100k_base"
+    window: Annotated[int, Bounded(ge=1)] | None = None
     documents: tuple[Path, ...] = ()
     corpus: Any = None
     answer: tuple[Field, ...] = ()
@@ -194,6 +196,7 @@ class CoEM(Answering):
             reranker=ranker if self.reranker is None else make_ranker(self.reranker),
             order=self.order,
             tokenizer=self.tokenizer,
+            window=self.window,
             documents=[_read(path) for path in self.documents],
             corpus=self.corpus,
             answer=self.answer,

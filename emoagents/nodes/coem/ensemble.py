@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from emoagents.card import Card
 from emoagents.fields import answer_model
@@ -24,7 +25,7 @@ _ROLE = "core"
 async def ensemble(state: AnswerState, run: Run, settings: Settings) -> Update:
     """Ask Core; an answer that does not have the fields asked for ends the run as "unparsed"."""
     material, retrieval = read_material(state["messages"], settings), retrieval_of(state)
-    prompt = await _prompt(material, retrieval, run, settings.card)
+    prompt = await _prompt(material, retrieval, run, settings)
     message_id = new_message_id()
     form = answer_model(material.answer) if material.answer else None
     reply = await run.ask_one(prompt, role=_ROLE, response_format=form, message_id=message_id)
@@ -34,12 +35,15 @@ async def ensemble(state: AnswerState, run: Run, settings: Settings) -> Update:
     return conclude(run, reply, stopped_by="complete", message_id=message_id)
 
 
-async def _prompt(material: Material, retrieval: Retrieval, run: Run, card: Card) -> list[Message]:
-    """Return the request, cut where it does not fit: the longest texts, then the oldest turns."""
+async def _prompt(material: Material, retrieval: Retrieval, run: Run, settings: Settings) -> list[Message]:
+    """Return the request, cut where it does not fit: first the material or the oldest turns, then the passages."""
     passages = retrieval.get("passages", [])
-    shown = _Shown(material, retrieval.get("reading"), passages, card)
-    texts = await fit_texts(run, [*material.given, *(p["text"] for p in passages)], shown.request, role=_ROLE)
-    return await _recent(run, shown.request(texts))
+    shown = _Shown(material, retrieval.get("reading"), passages, settings.card)
+    found, fit = [p["text"] for p in passages], partial(fit_texts, run, role=_ROLE, window=settings.window)
+    given = await fit(material.given, lambda texts: shown.request(texts, found), what="sources")
+    turns = await _too_old(run, shown.request(given, found), settings.window)
+    found = await fit(found, lambda texts: _without(turns, shown.request(given, texts)), what="passages")
+    return _without(turns, shown.request(given, found))
 
 
 class _Shown:
@@ -48,10 +52,8 @@ class _Shown:
     def __init__(self, material: Material, reading: str | None, passages: Sequence[Passage], card: Card) -> None:
         self._material, self._reading, self._passages, self._card = material, reading, passages, card
 
-    def request(self, texts: Sequence[str]) -> list[Message]:
-        count = len(self._material.given)
-        given, passages = texts[:count], texts[count:]
-        shown = [Passage(**{**p, "text": t}) for p, t in zip(self._passages, passages, strict=True)]
+    def request(self, given: Sequence[str], found: Sequence[str]) -> list[Message]:
+        shown = [Passage(**{**p, "text": t}) for p, t in zip(self._passages, found, strict=True)]
         if self._material.preset.source == "document":
             return self._of_document(given, shown)
         return self._of_conversation(shown)
@@ -92,21 +94,26 @@ class _Shown:
         )
 
 
-async def _recent(run: Run, prompt: list[Message]) -> list[Message]:
-    """Leave out the oldest turns where the conversation is too long; what the system says and the last turn stay."""
-    room = await room_of(run, role=_ROLE)
-    if room is None:
-        return prompt
-    turns = [i for i, m in enumerate(prompt[:-1]) if m["role"] != "system"]
-
-    def without(count: int) -> list[Message]:
-        gone = set(turns[:count])
-        return [m for i, m in enumerate(prompt) if i not in gone]
-
-    count = await asyncio.to_thread(_fewest, len(turns), lambda n: room.fits(without(n)))
+async def _too_old(run: Run, prompt: Sequence[Message], window: int | None) -> int:
+    """Return how many of the oldest turns must be left out for the conversation to fit; tells of it (`trimmed`)."""
+    room = await room_of(run, _ROLE, window)
+    if room is None or room.clearly_fits(prompt):
+        return 0
+    turns = _turns(prompt)
+    count = await asyncio.to_thread(_fewest, len(turns), lambda n: room.fits(_without(n, prompt)))
     if count:
-        run.emit("trimmed", messages=count, characters=sum(len(text_of(prompt[i])) for i in turns[:count]))
-    return without(count)
+        run.emit("trimmed", turns=count, characters=sum(len(text_of(prompt[i])) for i in turns[:count]))
+    return count
+
+
+def _turns(prompt: Sequence[Message]) -> list[int]:
+    """Return the places of what was said before the last message; what the system says is no turn."""
+    return [i for i, m in enumerate(prompt[:-1]) if m["role"] != "system"]
+
+
+def _without(count: int, prompt: Sequence[Message]) -> list[Message]:
+    gone = set(_turns(prompt)[:count])
+    return [m for i, m in enumerate(prompt) if i not in gone]
 
 
 def _fewest(most: int, fits: Callable[[int], bool]) -> int:

@@ -84,6 +84,7 @@ class Settings:
     reranker: Ranker
     order: Literal["document", "score"]
     tokenizer: Any
+    window: int | None
     documents: Sequence[str]
     corpus: Corpus | None
     answer: Sequence[Field]
