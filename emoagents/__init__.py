@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from emoagents.strategies.resample import Resample
     from emoagents.strategies.self_aggregation import SelfAggregation
     from emoagents.strategies.self_consistency import SelfConsistency
+    from emoagents.strategies.staged import Staged
     from emoagents.strategies.support import SupportDialogue
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "ScriptedModel",
     "SelfAggregation",
     "SelfConsistency",
+    "Staged",
     "Strategy",
     "SupportDialogue",
     "Usage",
@@ -77,6 +79,7 @@ _HOMES = {
     "ScriptedModel": "model.scripted",
     "SelfAggregation": "strategies.self_aggregation",
     "SelfConsistency": "strategies.self_consistency",
+    "Staged": "strategies.staged",
     "Strategy": "strategies.base",
     "SupportDialogue": "strategies.support",
     "Usage": "model.ledger",

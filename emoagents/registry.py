@@ -1,6 +1,7 @@
 """From a name to a strategy: "heart:3@neutral", "emotion_prompt:EP02 | gsa".
 
 A spec is `NAME[:VALUE][@TONE]`, or several joined by `|`: VALUE sets the strategy's primary parameter, TONE its tone.
+A name that ends in .toml is the file of a card of one's own with `graph = "staged"`.
 Importing this loads no strategy; each is imported when it is first asked for.
 """
 
@@ -17,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from emoagents.card import Card, card_names, load_card, override_card
+from emoagents.card import Card, card_names, is_file, load_card, open_card, override_card
 from emoagents.errors import ParameterError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _TONE = re.compile(r"@\s*(\w+)\s*$")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One strategy of a spec: its card's name, and what was written behind it."""
+    """One strategy of a spec: its card's name or file, and what was written behind it."""
 
     name: str
     value: str | None = None
@@ -42,14 +43,15 @@ def strategy(spec: str, /, **parameters: Any) -> Strategy:
     """Make a strategy.
 
     Args:
-        spec: as "heart", "gsa:5" or "emotion_prompt:EP02@neutral | gsa:3"; names or aliases of cards.
+        spec: as "heart", "gsa:5" or "emotion_prompt:EP02@neutral | gsa:3"; names or aliases of cards, or the file of
+            a card with `graph = "staged"`, as "mine.toml".
         parameters: go to the part that has them; `**{"gsa.samples": 5}` says which part is meant. Texts are
             converted ("5", "EP01,EP02"), and a `solver` may be a spec itself.
 
     Raises:
         UnknownNameError: no strategy, stimulus ... has that name.
         ParameterError: a parameter belongs to no part or to several, is given twice, or has a wrong value.
-        CompositionError: these strategies can't be piped.
+        CompositionError: these strategies can't be piped. CardError: a card is wrong.
     """
     parts = parse_spec(spec)
     classes = [strategy_class(part.name) for part in parts]
@@ -59,7 +61,7 @@ def strategy(spec: str, /, **parameters: Any) -> Strategy:
         if name in given[index]:
             raise ParameterError(f"{name} is given twice, in {spec.strip()!r} and as a parameter")
         given[index][name] = value
-    made = [_made(cls, values) for cls, values in zip(classes, given, strict=True)]
+    made = [_made(*one) for one in zip(parts, classes, given, strict=True)]
     return functools.reduce(operator.or_, made)
 
 
@@ -69,15 +71,16 @@ def strategy_names() -> list[str]:
 
 
 def strategy_class(name: str) -> type[Strategy]:
-    """Return the class of a strategy by its card's name or alias.
+    """Return the class of a strategy by its card's name, alias or file.
 
     Raises:
-        UnknownNameError: there is none of that name.
+        UnknownNameError: there is none of that name. CardError: the file is no card of a strategy.
     """
-    card = load_card(name)
-    module = importlib.import_module(f"emoagents.strategies.{card.name}")
+    card = open_card(name)
+    wanted = card.graph or card.name
+    module = importlib.import_module(f"emoagents.strategies.{wanted}")
     found: type[Strategy] = next(
-        c for c in vars(module).values() if isinstance(c, type) and vars(c).get("name") == card.name
+        c for c in vars(module).values() if isinstance(c, type) and vars(c).get("name") == wanted
     )
     return found
 
@@ -89,7 +92,7 @@ def strategy_parameters(cls: type[Strategy]) -> dict[str, Any]:
 
 
 def parse_spec(spec: str) -> list[Part]:
-    """Return the parts of a spec, with the names of their cards.
+    """Return the parts of a spec, with the names of their cards, or their files.
 
     Raises:
         UnknownNameError: no strategy has that name. ParameterError: a part is empty or incomplete.
@@ -102,7 +105,7 @@ def _part(text: str, spec: str) -> Part:
     name, colon, value = (text[: tone.start()] if tone else text).partition(":")
     if not name.strip():
         raise ParameterError(f"strategy {spec!r}: a name is missing; write NAME[:VALUE][@TONE], joined by |")
-    known = load_card(name).name
+    known = name.strip() if is_file(name) else load_card(name).name
     if colon and not value.strip():
         raise ParameterError(f"strategy {spec!r}: nothing stands behind {name.strip() + ':'!r}")
     return Part(known, value.strip() if colon else None, tone[1] if tone else None)
@@ -136,20 +139,24 @@ def _owner(key: str, value: Any, parts: Sequence[Part], classes: Sequence[type[S
 
 
 def _named(prefix: str, parts: Sequence[Part]) -> list[int]:
-    names = [part.name for part in parts]
-    try:
-        wanted = load_card(prefix).name
-    except UnknownNameError:
-        raise UnknownNameError("strategy", prefix, names) from None
+    names = [open_card(part.name).name for part in parts]
+    wanted = prefix if prefix in names else _name_of(prefix, names)
     if wanted not in names:
         raise ParameterError(f"{prefix} is no part of {' | '.join(names)}")
     return [i for i, name in enumerate(names) if name == wanted]
 
 
+def _name_of(prefix: str, names: Sequence[str]) -> str:
+    try:
+        return open_card(prefix).name
+    except UnknownNameError:
+        raise UnknownNameError("strategy", prefix, names) from None
+
+
 def _owner_of_card(source: Any, parts: Sequence[Part], having: list[int]) -> list[int]:
     """Return the parts whose strategy a card names; all where it names none of them."""
     name = _name_in(source, parts[having[0]])
-    return [i for i in having if name == parts[i].name] or having
+    return [i for i in having if name == open_card(parts[i].name).name] or having
 
 
 def _name_in(source: Any, part: Part) -> str | None:
@@ -159,13 +166,19 @@ def _name_in(source: Any, part: Part) -> str | None:
         with open(source, "rb") as file:
             name = tomllib.load(file).get("name")
     except (OSError, ValueError):
-        name = override_card(load_card(part.name), source).name  # says in one sentence what is wrong with the file
+        name = override_card(open_card(part.name), source).name  # says in one sentence what is wrong with the file
     return name if isinstance(name, str) else None
 
 
-def _made(cls: type[Strategy], values: Mapping[str, Any]) -> Strategy:
+def _made(part: Part, cls: type[Strategy], values: Mapping[str, Any]) -> Strategy:
     types = strategy_parameters(cls)
+    if cls.name == "staged":  # one class for many cards
+        values = {**values, "card": _overridden(open_card(part.name), values.get("card"))}
     return cls(**{name: _converted(name, value, types.get(name)) for name, value in values.items()})
+
+
+def _overridden(card: Card, source: Any) -> Card:
+    return card if source is None else override_card(card, source)
 
 
 def _converted(name: str, value: Any, type_: Any) -> Any:

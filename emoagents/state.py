@@ -77,6 +77,11 @@ class Candidate(TypedDict, total=False):
     finish_reason: str
 
 
+def joined(old: dict[str, Any], new: dict[str, Any] | None) -> dict[str, Any]:
+    """Join what steps write side by side; None clears it."""
+    return {} if new is None else {**old, **new}
+
+
 class AnswerState(TypedDict, total=False):
     """The whole state: public channels, then private ones."""
 
@@ -92,6 +97,7 @@ class AnswerState(TypedDict, total=False):
     assessment: dict[str, Any] | None
     selection: dict[str, Any] | None
     retrieval: dict[str, Any] | None
+    stages: Annotated[dict[str, Any], joined]
 
 
 class SupportState(TypedDict, total=False):

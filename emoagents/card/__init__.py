@@ -16,6 +16,7 @@ from __future__ import annotations
 from emoagents.card.load import card_names, cards_dir, load_card, read_toml
 from emoagents.card.models import Card, Placement, Prompt, Source, Stimulus, Tone, Variation
 from emoagents.card.override import override_card
+from emoagents.card.own import is_file, open_card
 from emoagents.card.template import Value
 from emoagents.card.words import place_in
 
@@ -30,7 +31,9 @@ __all__ = [
     "Variation",
     "card_names",
     "cards_dir",
+    "is_file",
     "load_card",
+    "open_card",
     "override_card",
     "place_in",
     "read_toml",

@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 
 RESERVED = frozenset(
     {"guard", "begin", "start", "end", "messages", "answer", "prompt", "candidates", "trace", "stopped_by", "verified"}
-    | {"round", "plan", "assessment", "selection", "stages"}
+    | {"round", "plan", "assessment", "selection", "retrieval", "stages"}
 )
 """Names that a stage can't have: LangGraph wants a node's name to differ from a channel's."""
 

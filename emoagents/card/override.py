@@ -12,7 +12,7 @@ from emoagents.card.models import Card
 from emoagents.card.words import toml_type
 from emoagents.errors import CardError
 
-__all__ = ["override_card"]
+__all__ = ["given_card", "override_card", "signed"]
 
 
 def override_card(base: Card, source: str | Path | Mapping[str, Any] | Card) -> Card:
@@ -32,13 +32,18 @@ def override_card(base: Card, source: str | Path | Mapping[str, Any] | Card) -> 
         card, path = source, source.name
         check(card, path)
     else:
-        given, path = _given(source)
+        given, path = given_card(source)
         card = build_card(_merged(base.model_dump(exclude_unset=True, by_alias=True), given, path), path)
     check_fits(base, card, path)
     return card
 
 
-def _given(source: str | Path | Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+def given_card(source: str | Path | Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """Return what a card of one's own holds, and the name of its file.
+
+    Raises:
+        CardError: it can't be read, or is not valid TOML.
+    """
     if isinstance(source, Mapping):
         return source, "(given in code)"
     try:
@@ -54,7 +59,7 @@ def _merged(base: dict[str, Any], given: Mapping[str, Any], path: str) -> dict[s
         if key in LISTS and isinstance(value, list):
             merged[key] = _merged_by_id(merged.get(key, []), value, key, path)
         elif key in ("prompts", "placements", "lists") and isinstance(value, Mapping):
-            merged[key] = _merged_tables(merged.get(key), {name: _signed(entry) for name, entry in value.items()})
+            merged[key] = _merged_tables(merged.get(key), {name: signed(entry) for name, entry in value.items()})
         elif key != "replace":
             merged[key] = _merged_tables(merged.get(key), value)
     return merged
@@ -80,13 +85,13 @@ def _merged_tables(old: Any, new: Any) -> Any:
 def _merged_by_id(old: list[Any], new: list[Any], key: str, path: str) -> list[Any]:
     check_ids(new, key, path)  # before merging, which would hide a duplicate
     entries = {entry["id"].casefold(): entry for entry in old}
-    for entry in map(_signed, new):
+    for entry in map(signed, new):
         known = entries.get(entry["id"].casefold())
         entries[entry["id"].casefold()] = {**known, **entry, "id": known["id"]} if known else entry
     return list(entries.values())
 
 
-def _signed(entry: Any) -> Any:
+def signed(entry: Any) -> Any:
     """Put the user's name under a text that comes without a source, lest it pass for the paper's."""
     if isinstance(entry, Mapping) and not {"text", "separator", "values"}.isdisjoint(entry):
         return {"source": "user", **entry}

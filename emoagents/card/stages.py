@@ -40,10 +40,11 @@ class Labels(_Part):
 
 
 class Condition(_Part):
-    """Whether a stage runs: by what a field of an earlier stage holds. Of a list, one text that fits is enough.
+    """Whether a stage runs: by what a field of an earlier stage holds.
 
     Attributes:
-        field: of a stage that this one reads. is_: it holds one of these. not_: it holds none of these.
+        field: of a stage that this one reads. is_: it is one of these, or one of its texts is. not_: it is none of
+            these, and none of its texts is.
     """
 
     field: str

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emoagents.card import Card, load_card
-from emoagents.registry import strategy_class, strategy_parameters
+from emoagents.card import Card, open_card
+from emoagents.registry import strategy, strategy_class, strategy_parameters
 
 if typing.TYPE_CHECKING:
     from emoagents.strategies.base import Strategy
@@ -50,7 +50,7 @@ class Facts:
     def as_data(self) -> dict[str, Any]:
         """Return all of it as plain data."""
         return {
-            "card": self.card.model_dump(),
+            "card": self.card.model_dump(by_alias=True),
             "parameters": [dataclasses.asdict(parameter) for parameter in self.parameters],
             "expected_calls": self.expected_calls,
             "graph": self.edges,
@@ -62,13 +62,12 @@ def facts_of(name: str, memory: Path | None = None) -> Facts:
     """Gather what is known of a strategy with its default parameters.
 
     Args:
-        name: its card's name.
+        name: its card's name or file.
         memory: where the adaptive schedule keeps what it learned, None for the user's state folder.
     """
-    cls = strategy_class(name)
-    made = cls()
+    cls, made = strategy_class(name), strategy(name)
     file, learned = _learned(memory) if "memory" in strategy_parameters(cls) else (None, {})
-    return Facts(load_card(name), _parameters(made), made.expected_calls(), _edges(made), learned, file)
+    return Facts(open_card(name), _parameters(made), made.expected_calls(), _edges(made), learned, file)
 
 
 def _parameters(made: Strategy) -> list[Parameter]:
@@ -80,7 +79,7 @@ def _parameters(made: Strategy) -> list[Parameter]:
 
 
 def _default(value: Any) -> str:
-    if value is None or isinstance(value, Card):  # the shipped card stands for no card of one's own
+    if value is None or isinstance(value, Card):  # the strategy's card stands for no card of one's own
         return "none"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
