@@ -16,7 +16,7 @@ from typing import NamedTuple
 from emoagents.errors import ParameterError
 from emoagents.retrieval.splitter import Splitter
 
-__all__ = ["Chunk", "chunk_texts"]
+__all__ = ["Chunk", "check_sizes", "chunk_texts", "without_surrogates"]
 
 _SLICE = 64_000
 """Characters after which a text is cut at the next seam: the library works on slices side by side."""
@@ -73,7 +73,7 @@ def chunk_texts(
     """
     if isinstance(texts, str):
         raise ParameterError("chunk_texts takes a list of texts: write chunk_texts([text])")
-    _check(size, overlap)
+    check_sizes(size, overlap)
     splitter = Splitter(tokenizer, size, overlap)
     found: list[Chunk] = []
     for source, text in enumerate(texts):
@@ -82,7 +82,12 @@ def chunk_texts(
     return found
 
 
-def _check(size: int, overlap: int) -> None:
+def check_sizes(size: int, overlap: int) -> None:
+    """Raise where these are no sizes for chunks.
+
+    Raises:
+        ParameterError: they are not.
+    """
     for name, value, low in (("the chunk size", size, 1), ("overlap", overlap, 0)):
         if isinstance(value, bool) or not isinstance(value, int) or value < low:
             raise ParameterError(f"{name} must be a whole number of at least {low}, not {value!r}")
@@ -97,8 +102,13 @@ class _Piece(NamedTuple):
     """It is one grapheme, which stays whole."""
 
 
+def without_surrogates(text: str) -> str:
+    """Return the text, of the same length, with a replacement for half a surrogate pair, which has no UTF-8."""
+    return _LONE_SURROGATE.sub("\ufffd", text)
+
+
 def _spans(text: str, splitter: Splitter) -> Iterator[tuple[int, int]]:
-    clean = _LONE_SURROGATE.sub("\ufffd", text)  # half a surrogate pair has no UTF-8, which the library works on
+    clean = without_surrogates(text)
     pieces = _pieces(clean, splitter)
     while batch := list(islice(pieces, _BATCH)):
         cut = iter(splitter.cut([clean[p.start : p.end] for p in batch if not p.whole]))

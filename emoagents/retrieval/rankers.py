@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
 from emoagents.errors import ParameterError, UnknownNameError
+from emoagents.retrieval.fusion import RRF_K, reciprocal_ranks
 from emoagents.retrieval.lexical import Bm25
 from emoagents.together import together
 
@@ -71,7 +72,7 @@ class Hybrid:
 
     name = "hybrid"
 
-    def __init__(self, rankers: Sequence[str | Ranker] | None = None, k: float = 60) -> None:
+    def __init__(self, rankers: Sequence[str | Ranker] | None = None, k: float = RRF_K) -> None:
         self._rankers = [make_ranker(one) for one in (rankers if rankers is not None else ("bm25", "dense"))]
         if not self._rankers:
             raise ParameterError("Hybrid needs at least one ranker")
@@ -85,14 +86,8 @@ class Hybrid:
         return [self._fused([table[i] for table in tables]) for i in range(len(queries))]
 
     def _fused(self, rows: Sequence[Sequence[float]]) -> list[float]:
-        total = [0.0] * len(rows[0])
-        for row in rows:
-            rank, last = 0, None
-            for place, index in enumerate(_ranked(row), start=1):
-                if row[index] != last:
-                    rank, last = place, row[index]
-                total[index] += 1 / (self._k + rank)
-        return total
+        total = dict(reciprocal_ranks([dict(enumerate(row)) for row in rows], self._k))
+        return [total[i] for i in range(len(total))]
 
 
 def best(scores: Sequence[float], keep: int, order: Literal["document", "score"] = "document") -> list[int]:
