@@ -25,6 +25,7 @@ from emoagents.cli.command import (
     Work,
     commands,
 )
+from emoagents.cli.longemotion_commands import longemotion_commands
 from emoagents.cli.options import ChatOptions, CompareOptions, Options
 from emoagents.cli.support_commands import data_commands, support_commands
 
@@ -35,6 +36,7 @@ DEFAULT_STRATEGY = "emotion_prompt | gsa"
 app = commands()
 app.add_typer(data_commands, name="data")
 app.add_typer(support_commands, name="support")
+app.add_typer(longemotion_commands, name="longemotion")
 
 
 def _show_version(wanted: bool) -> None:

@@ -19,9 +19,10 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emoagents.card import Card, Value, cards_dir, override_card
+from emoagents.card.load import build_card, read_toml
 from emoagents.errors import CardError, UnknownNameError
 from emoagents.evaluation.metrics.objects import read_objects
-from emoagents.support.crisis.files import read_toml, validated
+from emoagents.support.crisis.files import validated
 
 __all__ = ["Criterion", "Rubric", "Scale", "load_rubric", "override_rubric", "rubric_names"]
 
@@ -192,8 +193,7 @@ def load_rubric(name: str) -> Rubric:
         raise UnknownNameError("rubric", name, rubric_names())
     path = cards_dir() / "judges" / f"{name}.toml"
     own, rest = _parted(read_toml(path))
-    card = Card.model_validate({"kind": "answer", **rest})
-    return _made(override_card(card, card), own, path)
+    return _made(build_card({"kind": "answer", **rest}, str(path)), own, path)
 
 
 def override_rubric(path: Path) -> Rubric:

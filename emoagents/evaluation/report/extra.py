@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Column", "Extra", "Picture", "Section", "Table", "find_extras", "section_data"]
 
-_MAKERS: Mapping[str, str] = {"esconv": "emoagents.evaluation.support.section"}
+_MAKERS: Mapping[str, str] = {
+    "esconv": "emoagents.evaluation.support.section",
+    "longemotion": "emoagents.evaluation.longemotion.section",
+}
 
 
 @dataclass(frozen=True)

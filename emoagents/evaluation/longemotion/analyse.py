@@ -1,0 +1,118 @@
+"""From records of LongEmotion's tasks to the figures of the paper's table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from emoagents.evaluation.judging import MEAN
+from emoagents.evaluation.longemotion.findings import ArmResult, LongEmotionFindings, TaskResult
+from emoagents.evaluation.longemotion.overall import TASKS, overall_score
+from emoagents.evaluation.record import Plan, Record, TaskInfo
+from emoagents.evaluation.report.latest import Latest
+
+__all__ = ["SUITE", "analyse_longemotion", "scale_of"]
+
+SUITE = "longemotion"
+
+_STAND_IN = "EmoBench"
+
+
+def scale_of(task: str) -> float:
+    """Return what a score of 1 is on the paper's scale; stages 1 to 3 of the conversation are as its fourth."""
+    scales = {one.name: one.scale for one in TASKS.values()}
+    return scales.get(task, scales["longemotion/conversation"] if "/conversation_" in task else 100)
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What is kept of the attempts of an arm at a task: for each item the scores of each metric."""
+
+    scores: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    attempts: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    answers: int = 0
+    tokens: int = 0
+    usd: float | None = 0.0
+
+    def add(self, record: Record) -> None:
+        self.attempts += 1
+        self.counts[record.status] = self.counts.get(record.status, 0) + 1
+        self.answers += record.judge.answers
+        self.tokens += record.judge.tokens
+        self.usd = None if self.usd is None or record.judge.usd is None else self.usd + record.judge.usd
+        for metric, value in record.scores.items():
+            self.scores.setdefault(metric, {}).setdefault(record.item, []).append(value)
+
+    def mean(self, metric: str) -> float:
+        """Return the mean over items; repetitions of an item are averaged first."""
+        return fmean(fmean(values) for values in self.scores[metric].values())
+
+
+def analyse_longemotion(plan: Plan, records: Callable[[], Iterable[Record]]) -> LongEmotionFindings:
+    """Return what the records show of LongEmotion's tasks; of two records of one attempt the later counts."""
+    tasks = [task for task in plan.tasks if task.name.partition("/")[0] == SUITE]
+    sums = {(arm.label, task.name): _Sums() for arm in plan.arms for task in tasks}
+    for record in Latest(records):
+        if (record.arm, record.task) in sums and record.replica < plan.replicas:
+            sums[record.arm, record.task].add(record)
+    arms = [
+        _of_arm(arm.label, [_of_task(task, sums[arm.label, task.name]) for task in tasks], tasks) for arm in plan.arms
+    ]
+    missing = tuple(_missing(arms, tasks))
+    return LongEmotionFindings(arms=tuple(arms), missing=missing, notes=tuple(_notes(plan, tasks, arms, missing)))
+
+
+def _of_task(task: TaskInfo, sums: _Sums) -> TaskResult:
+    scale, first = scale_of(task.name), task.metrics[0]
+    items = sums.scores.get(first, {})
+    criteria = [metric for metric in task.metrics if metric in sums.scores] if first == MEAN else []
+    return TaskResult(
+        task=task.name,
+        n=len(items),
+        figure=scale * sums.mean(first) if items else None,
+        criteria={metric: scale * sums.mean(metric) for metric in criteria if metric != MEAN},
+        attempts=sums.attempts,
+        **{status: sums.counts.get(status, 0) for status in ("unparsed", "unjudged", "failed")},
+        judge_answers=sums.answers,
+        judge_tokens=sums.tokens,
+        judge_usd=sums.usd,
+    )
+
+
+def _of_arm(arm: str, results: Sequence[TaskResult], tasks: Sequence[TaskInfo]) -> ArmResult:
+    by_name = {one.task: one.figure for one in results if one.figure is not None}
+    figures = {s: by_name[t.name] for s, t in TASKS.items() if t.name in by_name and not _stands_in(t.name, tasks)}
+    return ArmResult(arm=arm, tasks=tuple(results), overall=overall_score(figures))
+
+
+def _stands_in(name: str, tasks: Sequence[TaskInfo]) -> bool:
+    """Return whether a task was run on other data than the paper's."""
+    return any(task.name == name and _STAND_IN in task.source for task in tasks)
+
+
+def _missing(arms: Sequence[ArmResult], tasks: Sequence[TaskInfo]) -> Iterator[str]:
+    for short, task in TASKS.items():
+        found = [arm.result(task.name) for arm in arms]
+        if _stands_in(task.name, tasks) or not any(one is not None and one.n for one in found):
+            yield short
+
+
+def _notes(plan: Plan, tasks: Sequence[TaskInfo], arms: Sequence[ArmResult], missing: Sequence[str]) -> Iterator[str]:
+    if missing:
+        yield f"There is no overall score: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing."
+    elif without := [arm.arm for arm in arms if arm.overall is None]:
+        yield f"No overall score for {', '.join(without)}: a task has no figure there."
+    if _stands_in("longemotion/classification", tasks):
+        yield "Classification was run on EmoBench's short scenarios, which stand in for the paper's long texts: no EC."
+    if plan.limit is not None:
+        yield f"At most {plan.limit} items of each task were drawn: figures of a sample."
+    if unjudged := sum(one.unjudged for arm in arms for one in arm.tasks):
+        answers = "1 answer has" if unjudged == 1 else f"{unjudged} answers have"
+        yield f"{answers} no usable verdict of the judge, who was asked twice: in no figure."
+    if any("detection" in task.name for task in tasks):
+        yield (
+            "Detection has a shortcut: in the published data the odd label is Relaxation in 113 of 136 items and "
+            "Anxiety in 23. Chance is about 3 %."
+        )
