@@ -30,9 +30,9 @@ _QUOTED = ("GPT-4o", "Qwen3-8B")
 """The published rows that stand beside ours; all are in a table below."""
 
 _TEXT = (
-    "The figures are on the paper's scales (Liu et al., arXiv 2509.07403): in percent accuracy (EC, ED), the F1 of words "
-    "(QA) and a judge's score (EE); a judge's score of 5 (ES, MC). Their intervals and tests, on a scale of 0 to 1, are "
-    "in the tables above.",
+    "The figures are on the paper's scales (Liu et al., arXiv 2509.07403): in percent accuracy (EC, ED), the F1 of "
+    "words (QA) and a judge's score (EE); a judge's score of 5 (ES, MC). Their intervals and tests, on a scale of 0 to "
+    "1, are in the tables above.",
     "Overall is (EC + ED + EE + QA + 20 MC-4 + 20 ES) / 6, where all six are there.",
     "Rows marked as published are quoted from the paper's Table 2. They were measured with other prompts, other models "
     "and another judge: to know where the field stands, not to subtract from.",
