@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from langchain_core.messages import AIMessageChunk
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -29,6 +29,10 @@ from emoagents.model.request import Completion, Message, OnToken, Request
 from emoagents.model.structured import parsed
 from emoagents.state import AnswerState, Event, Update
 from emoagents.together import together
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Run", "StepFunction", "step"]
 
@@ -199,6 +203,26 @@ class Run:
             UsageError: the caller's mistake.
         """
         return (await self.ask(prompt, **options)).require()[0]
+
+    async def embed(self, texts: Sequence[str], role: str = "rank") -> NDArray[np.float32]:
+        """Return the vectors of texts: an array [texts, dimensions], each row of unit length.
+
+        The role's model embeds them, "embedded/minilm" where the context has none for it. Equal texts are bought once,
+        each text has a place of its own in the cache, and what it costs is in the run's ledger and budget as that of
+        any call. The row of a blank text is zero. Checkpoints don't keep vectors: a resumed run asks the cache.
+
+        Args:
+            texts: at least one text, unless the array may be of shape [0, 0].
+            role: whose model, see `Context.models`.
+
+        Raises:
+            RunError: a text can't be embedded.
+            UsageError: the caller's mistake.
+        """
+        door = self.context.door.embedder(role)
+        vectors = await door.embed(texts, node=self.node, on_event=self._event_sink())
+        self.emit("embed", model=door.name, texts=len(texts), cached=vectors.cached)
+        return vectors.rows
 
     async def nest(self, graph: CompiledStateGraph[Any, Any, Any, Any], prompt: Sequence[Message], index: int) -> Any:
         """Run another strategy's graph on a prompt, as the index-th of its kind, and return its answer and trace."""

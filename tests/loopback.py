@@ -1,4 +1,4 @@
-"""A loopback OpenAI-compatible chat server that fails on demand, for tests and benchmarks.
+"""A loopback OpenAI-compatible chat and embedding server that fails on demand, for tests and benchmarks.
 
     with LoopbackServer(latency_ms=20, first={"429": 1}) as server:   # a thread with its own event loop
         client = OpenAI(base_url=server.url, api_key="any")
@@ -8,17 +8,20 @@
     with LoopbackProcess(rules=[("capital of France", "Paris")]) as server: ...   # a process, its own GIL
     python tests/loopback.py --port 8099 --knobs '{"latency_ms": 50}'             # until Ctrl-C
 
-`POST /v1/chat/completions` (plain and streamed) and `GET /v1/models`; all settings are in `Knobs`. Faults and
-jitter come from (seed, prompt, attempt at that prompt), answers from (prompt, seed of the request, sample),
-nothing from the order in which different prompts arrive: the same work brings the same at any concurrency.
+`POST /v1/chat/completions` (plain and streamed), `POST /v1/embeddings` (its prompt is the texts, a line each) and
+`GET /v1/models`; all settings are in `Knobs`. Faults and jitter come from (seed, prompt, attempt at that prompt),
+answers from (prompt, seed of the request, sample), nothing from the order in which different prompts arrive: the same
+work brings the same at any concurrency.
 
-A token is a word with the white space after it; a prompt has the tokens of all its messages.
+A token is a word with the white space after it; a prompt has the tokens of all its messages. A text's vector counts
+its words in lower case, each at places of its own: texts that share words are near each other.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import dataclasses
 import datetime
 import email.utils
@@ -28,6 +31,7 @@ import math
 import os
 import random
 import re
+import struct
 import subprocess
 import sys
 import threading
@@ -53,6 +57,7 @@ Rules: TypeAlias = Sequence[tuple[str, Reply]]
 """(regex, reply) pairs; the first regex found in the prompt text answers."""
 
 BROKEN = frozenset({"drop", "cut", "badjson", "html", "empty", "null", "length", "nousage", "ctx", "hang"})
+BROKEN |= {"short", "ragged", "nan"}
 WORDS = ("calm", "hope", "joy", "trust", "warm", "kind", "bold", "clear", "deep", "true", "light", "strong")
 ERRORS = {
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
@@ -69,7 +74,8 @@ class Knobs:
     Fault kinds: any status "400" to "599", and "ctx" (400, context_length_exceeded), "html" (502 with an HTML
     page), "drop" (closed without an answer), "cut" (closed half way through body or stream), "hang" (nothing
     for `hang_s`, then a drop), "badjson", "empty" (`choices: []`), "null" (content null), "length" (half the
-    text, finish_reason length), "nousage".
+    text, finish_reason length), "nousage". Of embeddings only: "short" (a vector is missing), "ragged" (one has a
+    number fewer), "nan" (one holds NaN).
     """
 
     reply: Replier | Rules | None = None
@@ -96,6 +102,8 @@ class Knobs:
     """Return one choice whatever `n` says."""
     tool: bool | Mapping[str, Any] = False
     """Answer requests that offer tools with a call: of the first one (True), or {"name", "arguments"}."""
+    dimensions: int = 64
+    """Numbers of a text's vector, unless the request says how many."""
     reply_tokens: int = 12
     models: Sequence[str] = ("loopback",)
     hang_s: float = 600.0
@@ -190,7 +198,9 @@ class _App:
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         match request.method, request.path:
             case "POST", "/v1/chat/completions":
-                return await self.chat(request)
+                return await self.chat(request, _problem)
+            case "POST", "/v1/embeddings":
+                return await self.chat(request, _embedding_problem)
             case "GET", "/v1/models":
                 return _json({"object": "list", "data": [_model(name) for name in self.knobs.models]})
             case "GET", "/loopback/stats":
@@ -205,12 +215,14 @@ class _App:
                 return _json({})
         return _error(404, f"no {request.method} {request.path} here")
 
-    async def chat(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def chat(
+        self, request: web.BaseRequest, problem_of: Callable[[dict[str, Any]], str | None]
+    ) -> web.StreamResponse:
         stats = self.stats  # a reset during the call must not make the new numbers wrong
         body = _object(await request.content.read())
         stats.requests += 1
         self.seen.append(Seen(body=body, headers={k.lower(): v for k, v in request.headers.items()}))
-        if problem := _problem(body):
+        if problem := problem_of(body):
             return _error(400, problem)
         turn = self.begin(body)
         stats.in_flight += 1
@@ -255,6 +267,8 @@ class _App:
             return _abort(request)
         if turn.fault and (refusal := _refusal(turn.fault, self.knobs)):
             return refusal
+        if "input" in turn.body:
+            return await self.embed(request, turn, stats)
         choices = [] if turn.fault == "empty" else [self.choice(turn, index) for index in range(turn.n)]
         usage = _usage(turn.prompt, choices)
         stats.prompt_tokens += usage["prompt_tokens"]
@@ -296,6 +310,21 @@ class _App:
         rng = random.Random(_digest(turn.prompt, seed, sample))
         return " ".join(rng.choices(WORDS, k=self.knobs.reply_tokens)).capitalize() + "."
 
+    async def embed(self, request: web.BaseRequest, turn: _Turn, stats: Stats) -> web.StreamResponse:
+        usage = _usage(turn.prompt, [])
+        del usage["completion_tokens"]
+        stats.prompt_tokens += usage["prompt_tokens"]
+        texts = _inputs(turn.body)
+        vectors = [_vector(text, turn.body.get("dimensions") or self.knobs.dimensions) for text in texts]
+        answer = {"object": "list", "model": turn.body["model"], "data": _embeddings(turn, _spoiled(turn, vectors))}
+        if turn.fault != "nousage":
+            answer["usage"] = usage
+        response = await self.send_json(request, turn, answer)
+        if turn.fault != "cut":
+            stats.answered += 1
+            stats.choices += len(texts)
+        return response
+
     async def plain(
         self, request: web.BaseRequest, turn: _Turn, choices: list[_Choice], usage: dict[str, int]
     ) -> web.StreamResponse:
@@ -303,6 +332,9 @@ class _App:
         answer["choices"] = [_whole(turn, i, choice) for i, choice in enumerate(choices)]
         if turn.fault != "nousage":
             answer["usage"] = usage
+        return await self.send_json(request, turn, answer)
+
+    async def send_json(self, request: web.BaseRequest, turn: _Turn, answer: dict[str, Any]) -> web.StreamResponse:
         data = json.dumps(answer).encode()
         if turn.fault == "badjson":
             data = data[: len(data) // 2]
@@ -441,7 +473,57 @@ def _problem(body: dict[str, Any]) -> str | None:
     return None
 
 
+def _embedding_problem(body: dict[str, Any]) -> str | None:
+    texts = _inputs(body)
+    if not isinstance(body.get("model"), str):
+        return "you must provide a model parameter"
+    if not texts or not all(isinstance(text, str) and text for text in texts):
+        return "'$.input' is invalid: it must be a text or a list of texts, none of them empty"
+    return None
+
+
+def _inputs(body: dict[str, Any]) -> list[Any]:
+    texts = body.get("input")
+    return texts if isinstance(texts, list) else [texts]
+
+
+def _vector(text: str, dimensions: int) -> list[float]:
+    vector = [0.0] * dimensions
+    for word in re.findall(r"\w+", text.lower()) or [text]:
+        for place in range(4):
+            vector[_digest("place", word, place) % dimensions] += 1 if _draw("sign", word, place) < 0.5 else -1
+    length = math.sqrt(sum(x * x for x in vector)) or 1.0
+    return [x / length for x in vector]
+
+
+def _spoiled(turn: _Turn, vectors: list[list[float]]) -> list[list[float]]:
+    match turn.fault:
+        case "empty":
+            return []
+        case "short":
+            return vectors[:-1]
+        case "ragged":
+            return [*vectors[:-1], vectors[-1][:-1]]
+        case "nan":
+            return [*vectors[:-1], [math.nan, *vectors[-1][1:]]]
+    return vectors
+
+
+def _embeddings(turn: _Turn, vectors: list[list[float]]) -> list[dict[str, Any]]:
+    packed = turn.body.get("encoding_format") == "base64"
+    return [
+        {"object": "embedding", "index": index, "embedding": _packed(vector) if packed else vector}
+        for index, vector in enumerate(vectors)
+    ]
+
+
+def _packed(vector: list[float]) -> str:
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
 def _prompt(body: dict[str, Any]) -> str:
+    if "messages" not in body:
+        return "\n".join(_inputs(body))
     return "\n".join(_content(message.get("content")) for message in body["messages"])
 
 
@@ -696,7 +778,7 @@ class LoopbackServer:
 
     @property
     def requests(self) -> list[Seen]:
-        """Every chat request since the start or the last reset, in order of arrival."""
+        """Every request since the start or the last reset, in order of arrival."""
         return list(self._app.seen)
 
     def set(self, **knobs: Any) -> None:
@@ -761,7 +843,7 @@ class LoopbackProcess:
 
     @property
     def requests(self) -> list[Seen]:
-        """Every chat request since the start or the last reset, in order of arrival."""
+        """Every request since the start or the last reset, in order of arrival."""
         return [Seen(**seen) for seen in self._ask("requests")]
 
     def set(self, **knobs: Any) -> None:
@@ -787,7 +869,7 @@ async def _end_of_input() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="A loopback OpenAI-compatible chat server with faults.")
+    parser = argparse.ArgumentParser(description="A loopback OpenAI-compatible chat and embedding server with faults.")
     parser.add_argument("--port", type=int, default=0, help="default: a free one, printed as READY <port>")
     parser.add_argument("--knobs", default="{}", help="JSON object with fields of Knobs")
     parser.add_argument("--until-eof", action="store_true", help="end with the standard input")

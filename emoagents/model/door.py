@@ -8,20 +8,21 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from emoagents.errors import ModelCallError, ModelConfigError, RunError
 from emoagents.model.budget import Budget, BudgetMeter, Hold
-from emoagents.model.cache import AnswerCache, answer_keys
+from emoagents.model.cache import AnswerCache
+from emoagents.model.call import Call, Listener, OnEvent
+from emoagents.model.embedding import EMBEDDING_MODEL, EmbeddingCall, Vectors, as_matrix, checked, request_of
 from emoagents.model.ledger import Ledger, Usage
 from emoagents.model.limits import endpoint
 from emoagents.model.loop import on_model_loop
-from emoagents.model.request import Backend, Choice, Completion, OnToken, Reply, Request, Share
-from emoagents.model.resolve import default_model, open_backend
+from emoagents.model.request import Backend, Choice, Completion, OnToken, Reply, Request
+from emoagents.model.resolve import default_model, open_backend, open_embeddings
 from emoagents.model.retry import Deadline
 from emoagents.model.role import Role
 from emoagents.model.structured import parsed, re_ask, with_schema_in_prompt
@@ -32,16 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelDoor", "OnEvent", "Samples"]
 
-OnEvent: TypeAlias = Callable[[Mapping[str, Any]], None]
-"""Told of what happens inside a call: {"event": "retry", "error", "seconds", "attempt"}, and {"event": "restart"}
-where the tokens told so far belong to an answer that will not come: a screen should drop them."""
-
 T = TypeVar("T")
 
 _ROUNDS = 3
 """Times that a choice is asked for, if replies hold fewer than asked."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +75,9 @@ class ModelDoor:
         self.ledger = Ledger()
         self.meter = meter or BudgetMeter(settings.budget)
         self._main = self
-        self._roles: dict[str, ModelDoor] = {}
+        self._beside: dict[tuple[str, bool], ModelDoor] = {}
+        self._embeds = False
+        self._extra: Mapping[str, Any] = {}
         self._set_up(settings)
 
     def _set_up(self, settings: Context) -> None:
@@ -92,15 +89,26 @@ class ModelDoor:
 
     def of(self, role: str | None) -> ModelDoor:
         """Return the door of a role's model; this one where the context names no model for the role."""
-        given = self._main.settings.models.get(role) if role is not None else None
-        if role is None or not isinstance(given, Role):
-            return self
-        return self._roles.get(role) or self._roles.setdefault(role, self._sibling(given))
+        given = self._given(role)
+        return self if given is None else self._sibling(str(role), given, embeds=False)
 
-    def _sibling(self, role: Role) -> ModelDoor:
-        door = copy.copy(self)
-        door._set_up(self._main.settings.with_model(role))
-        return door
+    def embedder(self, role: str) -> ModelDoor:
+        """Return the door through which a role's texts become vectors; the embedded model where none is named."""
+        given = self._given(role) or Role()
+        return self._sibling(role, replace(given, model=given.model or EMBEDDING_MODEL), embeds=True)
+
+    def _given(self, role: str | None) -> Role | None:
+        given = self._main.settings.models.get(role) if role is not None else None
+        return given if isinstance(given, Role) else None
+
+    def _sibling(self, name: str, role: Role, *, embeds: bool) -> ModelDoor:
+        key = (name, embeds)
+        if key not in self._beside:
+            door = copy.copy(self)
+            door._embeds, door._extra = embeds, role.extra
+            door._set_up(self._main.settings.with_model(role))
+            self._beside.setdefault(key, door)  # two threads may come at once: one door is kept
+        return self._beside[key]
 
     @property
     def name(self) -> str:
@@ -140,15 +148,34 @@ class ModelDoor:
         Raises:
             UsageError: the caller's mistake. Failures of the model are returned in `errors`, for others go on.
         """
-        listener = _Listener(on_token if len(indices) == 1 else None, on_event)
-        call = _Call(request, node, listener)
+        listener = Listener(on_token if len(indices) == 1 else None, on_event)
+        call = Call(request, node, listener)
         return await on_model_loop(lambda: self._sample(call, list(indices)))
+
+    async def embed(self, texts: Sequence[str], *, node: str = "", on_event: OnEvent | None = None) -> Vectors:
+        """Return the vectors of texts, in their order. Only for a door of `embedder`.
+
+        Equal texts are bought once. What came is in the cache even where others failed.
+
+        Args:
+            node: whose account the calls are booked to.
+            on_event: told of retries, on the model loop's thread.
+
+        Raises:
+            RunError: a text can't be embedded; the first error.
+            UsageError: the caller's mistake.
+        """
+        asked, places = request_of(checked(texts), self._extra)
+        call = EmbeddingCall(asked, node, Listener(on_event=on_event))
+        found = (await on_model_loop(lambda: self._embed(call))).completions
+        rows = [places.get(text) for text in texts]
+        table = await asyncio.to_thread(as_matrix, [c.text for c in found], rows, self.name)
+        return Vectors(table, sum(place is not None and found[place].cached for place in rows))
 
     async def groups(self, indices: Sequence[int]) -> list[list[int]]:
         """Split indices into those that one physical request can bring together."""
         backend = await self.backend()
-        size = 1 if backend.name in endpoint(backend.endpoint).ignores_n else backend.max_n
-        return [list(indices[i : i + size]) for i in range(0, len(indices), size)]
+        return Call(Request(messages=[]), "", Listener()).groups(indices, _most(backend))
 
     # -- everything below runs on the model loop -----------------------------------------------------------------
 
@@ -165,28 +192,36 @@ class ModelDoor:
     async def _open_once(self) -> None:
         s = self.settings
         self._cache = await s.opener.open()
-        backend = await open_backend(s.model or default_model(), api_key=s.api_key, api_base=s.api_base)
+        opened = open_embeddings if self._embeds else open_backend
+        backend = await opened(s.model or default_model(), api_key=s.api_key, api_base=s.api_base)
         price = backend.cost(1000, 1000)
         if price is None and s.budget is not None and s.budget.usd is not None:
             raise _unknown_price(backend.name)
         self._cost_of_lost = 0.0 if price == 0 else None
         self._backend = backend
 
-    async def _sample(self, call: _Call, indices: list[int]) -> Samples:
+    async def _sample(self, call: Call, indices: list[int]) -> Samples:
         await self.backend()
         if call.request.response_format is not None:
             return await self._sample_structured(call, indices)
         return await self._sample_text(call, indices)
 
+    async def _embed(self, call: EmbeddingCall) -> Samples:
+        await self.backend()
+        parts = await _all(self._sample_text(call, part) for part in call.slices())
+        if errors := [e for part in parts for e in part.errors]:
+            raise errors[0]
+        return Samples(completions=[c for part in parts for c in part.completions])
+
     # -- structured output ---------------------------------------------------------------------------------------
 
-    async def _sample_structured(self, call: _Call, indices: list[int]) -> Samples:
+    async def _sample_structured(self, call: Call, indices: list[int]) -> Samples:
         if not self._b.native_schema:
             call = replace(call, request=with_schema_in_prompt(call.request))
         samples = await self._sample_text(call, indices)
         return replace(samples, completions=await _all(self._fitting(call, c) for c in samples.completions))
 
-    async def _fitting(self, call: _Call, completion: Completion) -> Completion:
+    async def _fitting(self, call: Call, completion: Completion) -> Completion:
         """Return the completion with what was parsed; where it does not fit, after one repeated question."""
         schema = call.request.response_format
         assert schema is not None
@@ -199,8 +234,8 @@ class ModelDoor:
 
     # -- cache ---------------------------------------------------------------------------------------------------
 
-    async def _sample_text(self, call: _Call, indices: list[int]) -> Samples:
-        keys = answer_keys(self._b.endpoint, self._b.name, call.request, indices) if self._cache else {}
+    async def _sample_text(self, call: Call, indices: list[int]) -> Samples:
+        keys = call.keys(self._b, indices) if self._cache else {}
         found = await self._look_up(keys, call)
         missing = [i for i in indices if i not in found]
         bought, errors = await self._buy_once(call, missing, keys) if missing else ({}, [])
@@ -208,7 +243,7 @@ class ModelDoor:
         return Samples(completions=[both[i] for i in indices if i in both], errors=errors)
 
     async def _buy_once(
-        self, call: _Call, indices: list[int], keys: dict[int, str]
+        self, call: Call, indices: list[int], keys: dict[int, str]
     ) -> tuple[dict[int, Completion], list[RunError]]:
         """Buy samples, save those that somebody else who shares the cache is just buying."""
         if self._cache is None:
@@ -219,45 +254,45 @@ class ModelDoor:
             bought, errors = await self._buy(call, missing, keys) if missing else ({}, [])
         return {**found, **bought}, errors
 
-    async def _look_up(self, keys: dict[int, str], call: _Call) -> dict[int, Completion]:
+    async def _look_up(self, keys: dict[int, str], call: Call) -> dict[int, Completion]:
         if self._cache is None:
             return {}
         choices = await self._cache.get(list(keys.values()))
-        found = {i: _completion(c, i, cached=True) for i, c in zip(keys, choices, strict=True) if c is not None}
+        known = {i: c for i, c in zip(keys, choices, strict=True) if c is not None and call.usable(c)}
+        found = {i: _completion(c, i, cached=True) for i, c in known.items()}
         if found:
-            shares = [c.share for c in choices if c is not None]
-            missing = [i for i in keys if i not in found]
-            spared = len(await self.groups(list(keys))) - len(await self.groups(missing))
-            self.ledger.cached(call.node, len(found), self._saved(shares, max(0, spared)))
+            missing, most = [i for i in keys if i not in found], _most(self._b)
+            spared = len(call.groups(list(keys), most)) - len(call.groups(missing, most))
+            self.ledger.cached(call.node, len(found), self._saved(call, list(known.values()), max(0, spared)))
             call.listener.token(next(iter(found.values())).text)
         return found
 
-    def _saved(self, shares: Sequence[Share | None], requests: int) -> Usage:
+    def _saved(self, call: Call, choices: Sequence[Choice], requests: int) -> Usage:
         """Return what samples would have cost: their completions, and the prompt of each request that was spared."""
-        known = [s for s in shares if s is not None and s.completion_tokens is not None]
-        prompt = requests * max((share.prompt_tokens or 0 for share in known), default=0)
+        known = [c.share for c in choices if c.share is not None and c.share.completion_tokens is not None]
+        prompt = call.saved_prompt_tokens(known, requests)
         completion = sum(share.completion_tokens or 0 for share in known)
-        usd = self._b.cost(prompt, completion) if len(known) == len(shares) else None
+        usd = self._b.cost(prompt, completion) if len(known) == len(choices) else None
         return Usage(saved_prompt_tokens=prompt, saved_completion_tokens=completion, saved_usd=usd)
 
-    async def _keep(self, request: Request, got: dict[str, Choice]) -> None:
+    async def _keep(self, call: Call, got: dict[str, Choice]) -> None:
         if self._cache is None:
             return
-        shrunk = request.max_tokens is None and self.meter.budget.needs_estimate and not self.meter.whole
-        if shrunk:  # the budget's bound is not the request's
+        bounded = call.request.max_tokens is not None or not self.meter.budget.needs_estimate or self.meter.whole
+        if not bounded:  # the budget's bound is not the request's
             got = {k: c for k, c in got.items() if c.finish_reason != "length"}
         await asyncio.shield(self._cache.put(got))
 
     # -- physical requests ---------------------------------------------------------------------------------------
 
     async def _buy(
-        self, call: _Call, indices: list[int], keys: dict[int, str]
+        self, call: Call, indices: list[int], keys: dict[int, str]
     ) -> tuple[dict[int, Completion], list[RunError]]:
         bought: dict[int, Completion] = {}
         errors: list[RunError] = []
         missing = indices
         for _ in range(_ROUNDS):
-            groups = await self.groups(missing)
+            groups = call.groups(missing, _most(self._b))
             missing = []
             outcomes = await _all(_or_error(self._request(call, group, keys)) for group in groups)
             for group, outcome in zip(groups, outcomes, strict=True):
@@ -271,19 +306,18 @@ class ModelDoor:
         short = ModelCallError(f"{self.name} keeps returning fewer choices than asked", model=self.name)
         return bought, [*errors, short]
 
-    async def _request(self, call: _Call, indices: list[int], keys: dict[int, str]) -> dict[int, Completion]:
+    async def _request(self, call: Call, indices: list[int], keys: dict[int, str]) -> dict[int, Completion]:
         """Make one physical request, repeated until it is answered, and keep what came."""
-        request = _numbered(call.request, indices[0])
-        numbered = replace(call, request=request)
-        reply = await self.meter.within_seconds(lambda: self._with_retries(numbered, len(indices)))
-        if len(indices) > 1 and len(reply.choices) + reply.unusable == 1:
+        part = call.part(indices)
+        reply = await self.meter.within_seconds(lambda: self._with_retries(part, len(indices)))
+        if call.answers and len(indices) > 1 and len(reply.choices) + reply.unusable == 1:
             endpoint(self._b.endpoint).ignores_n.add(self._b.name)
-        shared = [replace(c, share=s) for c, s in zip(reply.choices, reply.shares(), strict=True)]
+        shared = [replace(c, share=s) for c, s in zip(reply.choices, part.shares(reply), strict=True)]
         got = dict(zip(indices, shared, strict=False))
-        await self._keep(request, {keys[i]: c for i, c in got.items() if keys})
+        await self._keep(part, {keys[i]: c for i, c in got.items() if keys})
         return {i: _completion(c, i) for i, c in got.items()}
 
-    async def _with_retries(self, call: _Call, n: int) -> Reply:
+    async def _with_retries(self, call: Call, n: int) -> Reply:
         deadline = Deadline(self.settings.retry.deadline)
         try:
             async with deadline.limit:
@@ -294,7 +328,7 @@ class ModelDoor:
             text = f"{self.name} did not answer within {deadline.seconds:g} s"
             raise ModelCallError(text, model=self.name, status=408) from None
 
-    async def _repeated(self, call: _Call, n: int, deadline: Deadline) -> Reply:
+    async def _repeated(self, call: Call, n: int, deadline: Deadline) -> Reply:
         try:
             return await self._attempt(call, n, deadline)
         except ModelCallError as error:
@@ -312,8 +346,8 @@ class ModelDoor:
         reply: Reply = await self.settings.retry.runner(deadline, tell)(attempt)
         return reply
 
-    async def _attempt(self, call: _Call, n: int, deadline: Deadline) -> Reply:
-        request, hold = await self._hold(call.request, n)
+    async def _attempt(self, call: Call, n: int, deadline: Deadline) -> Reply:
+        request, hold = await self._hold(call, n)
         spent, began = Hold(calls=0), None
         try:
             async with endpoint(self._b.endpoint).slot(self.settings.concurrency, self.settings.rpm):
@@ -332,23 +366,26 @@ class ModelDoor:
         finally:
             self.meter.settle(hold, spent)
 
-    def _lost(self, call: _Call, billed: bool, seconds: float) -> None:
+    def _lost(self, call: Call, billed: bool, seconds: float) -> None:
         cost = self._cost_of_lost if billed else 0.0
         self.ledger.failed(call.node, calls=int(billed), cost_usd=cost, seconds=seconds)
 
-    async def _hold(self, request: Request, n: int) -> tuple[Request, Hold]:
+    async def _hold(self, call: Call, n: int) -> tuple[Request, Hold]:
         """Reserve what the request may cost; return it with the bound for its answer that this takes."""
+        request = call.request
         if not self.meter.budget.needs_estimate:
             return request, (await self.meter.hold())[0]
         prompt = await asyncio.to_thread(self._count, request)
         most = request.max_tokens or self._room(prompt)
         least = request.max_tokens or (most if self.meter.whole else min(Budget.LEAST_ANSWER_TOKENS, most))
+        if not call.answers:
+            most = least = 0
 
         def bound(answer: int) -> Hold:
             return Hold(1, prompt + answer * n, self._b.cost(prompt, answer * n) or 0.0)
 
         hold, answer = await self.meter.hold(bound, most, least)
-        return replace(request, max_tokens=answer), hold
+        return (replace(request, max_tokens=answer) if call.answers else request), hold
 
     def _count(self, request: Request) -> int:
         """Return the prompt's tokens, with what of tools and schema is sent beside it."""
@@ -363,47 +400,9 @@ class ModelDoor:
         return min(Budget.ANSWER_TOKENS, max(1, window - prompt)) if window else Budget.ANSWER_TOKENS
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    request: Request
-    node: str
-    listener: _Listener
-
-
-class _Listener:
-    """Tells the caller what happens. A listener that fails is not called again: its call goes on, and is paid once."""
-
-    def __init__(self, on_token: OnToken | None, on_event: OnEvent | None) -> None:
-        self.on_token = self.token if on_token else None
-        self._on_token, self._on_event = on_token, on_event
-        self._told = False
-
-    def token(self, text: str) -> None:
-        if self._on_token is not None:
-            self._told = True
-            self._tell("_on_token", text)
-
-    def event(self, event: str, **data: Any) -> None:
-        if self._on_event is not None:
-            self._tell("_on_event", {"event": event, **data})
-
-    def restart(self) -> None:
-        """Say that what was told of the answer is void."""
-        if self._told:
-            self._told = False
-            self.event("restart")
-
-    def _tell(self, name: str, what: Any) -> None:
-        try:
-            getattr(self, name)(what)
-        except Exception:
-            setattr(self, name, None)
-            _log.exception("%s failed; it is not told of anything more", name.lstrip("_"))
-
-
-def _numbered(request: Request, index: int) -> Request:
-    """Give each request of one sample a seed of its own: the same seed would bring the same sample."""
-    return request if request.seed is None or not index else replace(request, seed=request.seed + index)
+def _most(backend: Backend) -> int:
+    """Return how many choices one request to it brings."""
+    return 1 if backend.name in endpoint(backend.endpoint).ignores_n else backend.max_n
 
 
 def _spent(reply: Reply, hold: Hold) -> Hold:

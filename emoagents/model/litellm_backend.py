@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from emoagents.errors import EmoagentsError, ModelCallError, ModelConfigError
@@ -20,7 +20,7 @@ from emoagents.model.loop import before_exit
 from emoagents.model.request import Choice, Message, OnToken, Reply, Request, is_secret
 from emoagents.model.retry import is_retryable_status, retry_after_seconds
 
-__all__ = ["LitellmBackend", "load_litellm"]
+__all__ = ["LitellmBackend", "LitellmModel", "load_litellm", "redact"]
 
 _IMPORTED = threading.Event()
 _MOST_CHOICES = 8
@@ -37,6 +37,8 @@ _NEED_KEY = frozenset(
 """Providers whose keys litellm can tell to be missing. Others have more ways in than it knows (profiles, logins)."""
 _TAIL = re.compile(r"Traceback \(most recent|Original exception:|This looks like a bug in LiteLLM")
 """Where what litellm says of an error ends and what it adds begins."""
+_BODY = re.compile(r"code: \d+ - \{.*?'message': (?P<quote>['\"])(?P<message>.*?)(?P=quote)[,}]")
+"""What litellm passes on for embeddings as the client wrote it: the whole body, of which one part is for people."""
 _NOT_SET_UP = re.compile(r"missing credentials|missing \w+ api key|unable to locate credentials|no module named", re.I)
 """litellm reports these as a server's error (500); no server was asked."""
 
@@ -65,8 +67,8 @@ async def _close_clients() -> None:
     await asyncio.sleep(0)  # lets the transports finish
 
 
-class LitellmBackend:
-    """One model through litellm.
+class LitellmModel:
+    """One model through litellm, for whatever purpose: its name, address, key, price, and its errors.
 
     Args:
         name: litellm's name of the model, as "openai/gpt-4o-mini".
@@ -77,9 +79,8 @@ class LitellmBackend:
         ModelConfigError: no provider of litellm has that name, or its key is missing.
     """
 
-    native_schema: bool
-    logprobs: int
     max_n: int
+    native_schema: bool
     context_window: int | None
     _priced: bool
 
@@ -99,24 +100,11 @@ class LitellmBackend:
         self._learn()
 
     @classmethod
-    async def open(cls, name: str, *, api_key: str | None = None, api_base: str | None = None) -> LitellmBackend:
+    async def open(cls, name: str, *, api_key: str | None = None, api_base: str | None = None) -> Self:
         """Make a backend without blocking the loop while litellm is imported."""
         if not _IMPORTED.is_set():
             await asyncio.to_thread(load_litellm)
         return cls(name, api_key=api_key, api_base=api_base)
-
-    async def call(self, request: Request, n: int, on_token: OnToken | None = None) -> Reply:
-        """Make one request for n choices. See `Backend.call`."""
-        arguments = self._arguments(request, n)
-        try:
-            with set_aside():
-                if on_token is not None:
-                    return await self._streamed(arguments, on_token)
-                return self._reply(await self._litellm.acompletion(**arguments), n)
-        except EmoagentsError:
-            raise
-        except Exception as error:  # litellm's errors share no root but Exception
-            raise self._translate(error, request.extra) from None
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Return litellm's count for this model's tokenizer (its nearest one where unknown)."""
@@ -180,16 +168,6 @@ class LitellmBackend:
                 model=self.name,
             )
 
-    def _learn(self) -> None:
-        """Learn what the model can do from litellm's list."""
-        about = {"model": self._model, "custom_llm_provider": self._provider}
-        self._params = frozenset(self._litellm.get_supported_openai_params(**about) or ())
-        self.max_n = _MOST_CHOICES if "n" in self._params else 1
-        self.native_schema = bool(self._litellm.supports_response_schema(**about))
-        self.logprobs = _MOST_ALTERNATIVES if "top_logprobs" in self._params else 0
-        self.context_window = self._info().get("max_input_tokens")
-        self._priced = self._has_price()
-
     def _has_price(self) -> bool:
         return self._info().get("input_cost_per_token") is not None
 
@@ -199,6 +177,64 @@ class LitellmBackend:
         except Exception:  # unmapped models raise a bare Exception
             return {}
         return dict(info)
+
+    def _learn(self) -> None:
+        """Learn what the model can do from litellm's list."""
+        self.context_window = self._info().get("max_input_tokens")
+        self._priced = self._has_price()
+
+    # -- errors --------------------------------------------------------------------------------------------------
+
+    def _translate(self, error: Exception, extra: Mapping[str, Any]) -> EmoagentsError:
+        status = getattr(error, "status_code", None)
+        status = int(status) if isinstance(status, int | str) and str(status).isdigit() else None
+        headers = getattr(error, "litellm_response_headers", None) or {}
+        text = _sentence(error, self._key, *_secrets(extra))
+        if not headers and _NOT_SET_UP.search(text):
+            return ModelConfigError(f"{self.name} can't be called from here: {text}", model=self.name)
+        if status in (401, 403, 404):
+            return ModelConfigError(f"{self.name} refused the call ({status}): {text}", model=self.name, status=status)
+        # An HTTP answer carries headers; without them the connection broke or the body made no sense, and only
+        # where it was never opened is it certain that nothing was billed.
+        broken = not headers and (status is None or status >= 500 or status == 408)
+        return ModelCallError(
+            f"{self.name} did not answer ({'broken connection or reply' if broken else status}): {text}",
+            model=self.name,
+            status=None if broken and status != 408 else status,
+            retry_after=retry_after_seconds(headers.get("retry-after")),
+            retryable=is_retryable_status(status) if status is not None else True,
+            billed=broken and not _never_sent(error),
+        )
+
+    def _malformed(self, what: str) -> ModelCallError:
+        return ModelCallError(f"{self.name}: {what}", model=self.name, retryable=True, billed=True)
+
+
+class LitellmBackend(LitellmModel):
+    """One chat model through litellm. See `LitellmModel`."""
+
+    logprobs: int
+
+    async def call(self, request: Request, n: int, on_token: OnToken | None = None) -> Reply:
+        """Make one request for n choices. See `Backend.call`."""
+        arguments = self._arguments(request, n)
+        try:
+            with set_aside():
+                if on_token is not None:
+                    return await self._streamed(arguments, on_token)
+                return self._reply(await self._litellm.acompletion(**arguments), n)
+        except EmoagentsError:
+            raise
+        except Exception as error:  # litellm's errors share no root but Exception
+            raise self._translate(error, request.extra) from None
+
+    def _learn(self) -> None:
+        super()._learn()
+        about = {"model": self._model, "custom_llm_provider": self._provider}
+        self._params = frozenset(self._litellm.get_supported_openai_params(**about) or ())
+        self.max_n = _MOST_CHOICES if "n" in self._params else 1
+        self.native_schema = bool(self._litellm.supports_response_schema(**about))
+        self.logprobs = _MOST_ALTERNATIVES if "top_logprobs" in self._params else 0
 
     # -- one call ------------------------------------------------------------------------------------------------
 
@@ -265,32 +301,6 @@ class LitellmBackend:
             cost_usd=cost,
         )
 
-    def _malformed(self, what: str) -> ModelCallError:
-        return ModelCallError(f"{self.name}: {what}", model=self.name, retryable=True, billed=True)
-
-    # -- errors --------------------------------------------------------------------------------------------------
-
-    def _translate(self, error: Exception, extra: Mapping[str, Any]) -> EmoagentsError:
-        status = getattr(error, "status_code", None)
-        status = int(status) if isinstance(status, int | str) and str(status).isdigit() else None
-        headers = getattr(error, "litellm_response_headers", None) or {}
-        text = _sentence(error, self._key, *_secrets(extra))
-        if not headers and _NOT_SET_UP.search(text):
-            return ModelConfigError(f"{self.name} can't be called from here: {text}", model=self.name)
-        if status in (401, 403, 404):
-            return ModelConfigError(f"{self.name} refused the call ({status}): {text}", model=self.name, status=status)
-        # An HTTP answer carries headers; without them the connection broke or the body made no sense, and only
-        # where it was never opened is it certain that nothing was billed.
-        broken = not headers and (status is None or status >= 500 or status == 408)
-        return ModelCallError(
-            f"{self.name} did not answer ({'broken connection or reply' if broken else status}): {text}",
-            model=self.name,
-            status=None if broken and status != 408 else status,
-            retry_after=retry_after_seconds(headers.get("retry-after")),
-            retryable=is_retryable_status(status) if status is not None else True,
-            billed=broken and not _never_sent(error),
-        )
-
 
 def _address(base: str | None) -> str:
     """Return the server's address without what may be secret in it."""
@@ -304,6 +314,8 @@ def _sentence(error: Exception, *secrets: str | None) -> str:
     text = _TAIL.split(str(error))[0]
     text = re.sub(r"\s+", " ", text).strip()
     text = re.sub(r"^((litellm\.)?\w*(Error|Timeout|Exception)\b:? ?-? ?)+", "", text)
+    if body := _BODY.match(text):
+        text = body["message"]
     return redact(text, *secrets)[:300] or type(error).__name__
 
 

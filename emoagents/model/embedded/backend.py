@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from emoagents.errors import ModelCallError, ParameterError, RunError, UnknownNameError, UsageError
+from emoagents.errors import ModelCallError, ModelConfigError, ParameterError, RunError, UnknownNameError, UsageError
 from emoagents.model.embedded.body import body_of, with_system_prompt
 from emoagents.model.embedded.engine import ENGINE, EngineError
 from emoagents.model.embedded.fold import Fold
 from emoagents.model.embedded.server import CONTEXT, SLOTS
 from emoagents.model.embedded.tokens import TokenCounter, estimate_tokens
+from emoagents.model.embedding import EMBEDDING_MODEL
 from emoagents.model.request import Message, OnToken, Reply, Request
 
 __all__ = ["EmbeddedBackend", "embedded_backend"]
@@ -94,7 +95,13 @@ def embedded_backend(name: str = _NAME) -> EmbeddedBackend:
 
     Raises:
         UnknownNameError: there is no such embedded model.
+        ModelConfigError: there is, but it writes no text.
     """
+    if name == EMBEDDING_MODEL:
+        raise ModelConfigError(
+            f"{name} embeds texts and writes none: name it in models for a role that ranks, and another as the model",
+            model=name,
+        )
     if name != _NAME:
         raise UnknownNameError("embedded model", name, [_NAME])
     return EmbeddedBackend()
