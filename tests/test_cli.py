@@ -113,6 +113,14 @@ def test_parameters_and_a_card_reach_the_strategy(cli: Cli, script: Callable[...
     assert trace[-1]["verified"] is True
 
 
+def test_a_role_has_a_model_of_its_own(cli: Cli, script: Callable[..., str], tmp_path: Path) -> None:
+    core = tmp_path / "core.json"
+    core.write_text(json.dumps({"rules": {"": "the core"}}))
+    line = f"run hi -s coem:base -m {script()}"
+    assert cli(f"{line} --role core=scripted/{core}").out == "the core\n"
+    assert cli(f"{line} --role sage=scripted/{core}").out == cli(line).out != "the core\n"
+
+
 def test_a_second_run_asks_nothing_twice(cli: Cli, script: Callable[..., str], tmp_path: Path) -> None:
     line = f"run hi -s gsa:2 --cache {tmp_path / 'answers.db'} --json -m {script()}"
     first, second = (json.loads(cli(line).out)["usage"] for _ in range(2))
@@ -147,6 +155,10 @@ def test_verbose_tells_every_event_on_stderr(cli: Cli, script: Callable[..., str
         ("run hi -s gsa -p smples=3", "no parameter 'smples'; did you mean samples?"),
         ("run hi -p samples", "--param takes NAME=VALUE, as samples=5, not 'samples'"),
         ("run hi -p a=1 -p a=2", "--param a is given twice"),
+        ("run hi --role sage", "--role is NAME=MODEL, as sage=openai/gpt-4o, not 'sage'"),
+        ("run hi --role sage=", "--role is NAME=MODEL, as sage=openai/gpt-4o, not 'sage='"),
+        ("chat --role =openai/gpt-4o", "--role is NAME=MODEL, as sage=openai/gpt-4o, not '=openai/gpt-4o'"),
+        ("run hi --role a=x/y --role 'a = x/z'", "--role a is given twice"),
         ("run hi --seed x", "invalid value for '--seed'"),
         ("run hi there", "unexpected extra argument"),
         ("run hi --strategy", "option '--strategy' requires an argument"),

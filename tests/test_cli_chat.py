@@ -31,6 +31,7 @@ from emoagents.cli.chat.transcript import as_esconv
 from emoagents.cli.chat.why import why_rows
 from emoagents.support import crisis
 from emoagents.support.load import read_dialogues
+from tests.loopback import LoopbackServer
 
 
 class Done(NamedTuple):
@@ -152,6 +153,14 @@ def test_settings_reach_the_strategy_and_the_model(chat: Chat, script: Script) -
 def test_a_script_goes_on_over_the_turns_and_each_reply_has_a_budget_of_its_own(chat: Chat, script: Script) -> None:
     done = chat(f"{script({'': ['a', 'b', 'c']})} --budget calls=1", "x", "y", "z")
     assert (done.status, done.out) == (0, "a\nb\nc\n")
+
+
+def test_a_role_of_the_same_provider_is_asked_at_the_same_address(chat: Chat) -> None:
+    with LoopbackServer(rules=[("", "hello")]) as server:
+        line = f"-s coem:base -m openai/loopback --role core=openai/other --api-base {server.url}"
+        done = chat(line, "one", "two")
+        assert (done.status, done.out) == (0, "hello\nhello\n"), done.err
+        assert [seen.body["model"] for seen in server.requests] == ["other", "other"]
 
 
 def test_nothing_blocks_the_event_loop(chat: Chat, script: Script) -> None:

@@ -135,6 +135,22 @@ def test_workers_give_the_same_table(compare: Callable[..., Done]) -> None:
     assert scores[0] == scores[1]
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_roles_are_part_of_the_plan_and_reach_all_workers(
+    compare: Callable[..., Done], server: LoopbackServer, tmp_path: Path, workers: str
+) -> None:
+    done = compare("coem:base", "--role", "core=openai/other", "--workers", workers)
+    assert done.status == 0, done.err
+    assert {seen.body["model"] for seen in server.requests} == {"other"}
+    assert json.loads((tmp_path / "out" / "plan.json").read_text())["settings"]["roles"] == {"core": "openai/other"}
+    before = server.stats.requests
+    for more in ([], ["--role", "core=openai/third"]):
+        refused = compare("coem:base", *more)
+        assert (refused.status, "choose another folder" in refused.err) == (2, True), refused.err
+    assert compare("coem:base", "--role", "core=openai/other").status == 0
+    assert server.stats.requests == before
+
+
 def test_reports_merge_runs(compare: Callable[..., Done], cli: Cli, tmp_path: Path) -> None:
     compare("plain", out="a")
     compare("plain, self_consistency:3", out="b")
