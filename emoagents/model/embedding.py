@@ -215,13 +215,12 @@ def as_matrix(written: Sequence[str], places: Sequence[int | None], model: str) 
         raise RunError(f"the vectors of {model} hold NaN or infinite numbers", model=model)
     table = np.vstack([_unit(table), np.zeros((1, table.shape[1]), np.float32)])
     blank = len(written)
-    rows: NDArray[np.float32] = table[[blank if place is None else place for place in places]]
-    return rows
+    return table[[blank if place is None else place for place in places]]
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     import numpy as np
 
-    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+    lengths: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
     lengths[lengths == 0] = 1
     return (rows / lengths[:, None]).astype(np.float32)
