@@ -12,10 +12,9 @@ from emoagents.evaluation.longemotion.overall import TASKS, overall_score
 from emoagents.evaluation.record import Plan, Record, TaskInfo
 from emoagents.evaluation.report.latest import Latest
 
-__all__ = ["SUITE", "analyse_longemotion", "scale_of"]
+__all__ = ["analyse_longemotion", "scale_of"]
 
-SUITE = "longemotion"
-
+_SUITE = "longemotion"
 _STAND_IN = "EmoBench"
 
 
@@ -23,6 +22,18 @@ def scale_of(task: str) -> float:
     """Return what a score of 1 is on the paper's scale; stages 1 to 3 of the conversation are as its fourth."""
     scales = {one.name: one.scale for one in TASKS.values()}
     return scales.get(task, scales["longemotion/conversation"] if "/conversation_" in task else 100)
+
+
+def _short(task: TaskInfo) -> str:
+    known = {one.name: short for short, one in TASKS.items()}
+    if _stands_in(task):
+        return "EU"
+    return known.get(task.name) or f"MC-{task.name[-1]}"
+
+
+def _stands_in(task: TaskInfo) -> bool:
+    """Return whether a task was run on other data than the paper's."""
+    return _STAND_IN in task.source
 
 
 @dataclass(slots=True)
@@ -52,16 +63,14 @@ class _Sums:
 
 def analyse_longemotion(plan: Plan, records: Callable[[], Iterable[Record]]) -> LongEmotionFindings:
     """Return what the records show of LongEmotion's tasks; of two records of one attempt the later counts."""
-    tasks = [task for task in plan.tasks if task.name.partition("/")[0] == SUITE]
+    tasks = [task for task in plan.tasks if task.name.partition("/")[0] == _SUITE]
     sums = {(arm.label, task.name): _Sums() for arm in plan.arms for task in tasks}
     for record in Latest(records):
         if (record.arm, record.task) in sums and record.replica < plan.replicas:
             sums[record.arm, record.task].add(record)
-    arms = [
-        _of_arm(arm.label, [_of_task(task, sums[arm.label, task.name]) for task in tasks], tasks) for arm in plan.arms
-    ]
-    missing = tuple(_missing(arms, tasks))
-    return LongEmotionFindings(arms=tuple(arms), missing=missing, notes=tuple(_notes(plan, tasks, arms, missing)))
+    arms = [_of_arm(arm.label, [_of_task(task, sums[arm.label, task.name]) for task in tasks]) for arm in plan.arms]
+    missing = tuple(short for short in TASKS if not any(short in _figures(arm.tasks) for arm in arms))
+    return LongEmotionFindings(arms=tuple(arms), missing=missing, notes=tuple(_notes(plan, arms, missing)))
 
 
 def _of_task(task: TaskInfo, sums: _Sums) -> TaskResult:
@@ -70,6 +79,7 @@ def _of_task(task: TaskInfo, sums: _Sums) -> TaskResult:
     criteria = [metric for metric in task.metrics if metric in sums.scores] if first == MEAN else []
     return TaskResult(
         task=task.name,
+        short=_short(task),
         n=len(items),
         figure=scale * sums.mean(first) if items else None,
         criteria={metric: scale * sums.mean(metric) for metric in criteria if metric != MEAN},
@@ -81,37 +91,28 @@ def _of_task(task: TaskInfo, sums: _Sums) -> TaskResult:
     )
 
 
-def _of_arm(arm: str, results: Sequence[TaskResult], tasks: Sequence[TaskInfo]) -> ArmResult:
-    by_name = {one.task: one.figure for one in results if one.figure is not None}
-    figures = {s: by_name[t.name] for s, t in TASKS.items() if t.name in by_name and not _stands_in(t.name, tasks)}
-    return ArmResult(arm=arm, tasks=tuple(results), overall=overall_score(figures))
+def _of_arm(arm: str, results: Sequence[TaskResult]) -> ArmResult:
+    return ArmResult(arm=arm, tasks=tuple(results), overall=overall_score(_figures(results)))
 
 
-def _stands_in(name: str, tasks: Sequence[TaskInfo]) -> bool:
-    """Return whether a task was run on other data than the paper's."""
-    return any(task.name == name and _STAND_IN in task.source for task in tasks)
+def _figures(results: Iterable[TaskResult]) -> dict[str, float]:
+    return {one.short: one.figure for one in results if one.figure is not None}
 
 
-def _missing(arms: Sequence[ArmResult], tasks: Sequence[TaskInfo]) -> Iterator[str]:
-    for short, task in TASKS.items():
-        found = [arm.result(task.name) for arm in arms]
-        if _stands_in(task.name, tasks) or not any(one is not None and one.n for one in found):
-            yield short
-
-
-def _notes(plan: Plan, tasks: Sequence[TaskInfo], arms: Sequence[ArmResult], missing: Sequence[str]) -> Iterator[str]:
+def _notes(plan: Plan, arms: Sequence[ArmResult], missing: Sequence[str]) -> Iterator[str]:
+    ran = {one.short for arm in arms for one in arm.tasks}
     if missing:
         yield f"There is no overall score: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing."
     elif without := [arm.arm for arm in arms if arm.overall is None]:
         yield f"No overall score for {', '.join(without)}: a task has no figure there."
-    if _stands_in("longemotion/classification", tasks):
-        yield "Classification was run on EmoBench's short scenarios, which stand in for the paper's long texts: no EC."
+    if "EU" in ran:
+        yield "Classification was run on EmoBench's short scenarios (EU), which are not the paper's long texts: no EC."
     if plan.limit is not None:
         yield f"At most {plan.limit} items of each task were drawn: figures of a sample."
     if unjudged := sum(one.unjudged for arm in arms for one in arm.tasks):
         answers = "1 answer has" if unjudged == 1 else f"{unjudged} answers have"
         yield f"{answers} no usable verdict of the judge, who was asked twice: in no figure."
-    if any("detection" in task.name for task in tasks):
+    if "ED" in ran:
         yield (
             "Detection has a shortcut: in the published data the odd label is Relaxation in 113 of 136 items and "
             "Anxiety in 23. Chance is about 3 %."

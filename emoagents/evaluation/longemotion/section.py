@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from emoagents.evaluation.longemotion.analyse import analyse_longemotion
 from emoagents.evaluation.longemotion.findings import LongEmotionFindings, TaskResult
 from emoagents.evaluation.longemotion.overall import TASKS
-from emoagents.evaluation.longemotion.published import PUBLISHED, Published
-from emoagents.evaluation.longemotion.table import figure, print_longemotion, shown_tasks, title_of
+from emoagents.evaluation.longemotion.published import PUBLISHED
+from emoagents.evaluation.longemotion.table import figure, print_longemotion, shown_tasks
 from emoagents.evaluation.record import Plan, Record
 from emoagents.evaluation.report.embed import plain
 from emoagents.evaluation.report.export import replaced
@@ -82,19 +82,19 @@ def _tables(found: LongEmotionFindings) -> Iterator[Table]:
     tasks = shown_tasks(found)
     yield _figures(found, tasks)
     yield _counts(found, tasks)
-    for task in tasks:
-        if criteria := _criteria(found, task):
+    for task, short in tasks:
+        if criteria := _criteria(found, task, short):
             yield criteria
 
 
-def _figures(found: LongEmotionFindings, tasks: Sequence[str]) -> Table:
-    columns = [Column("Arm", "head"), Column("Where from", "text"), *(Column(title_of(t)) for t in tasks)]
+def _figures(found: LongEmotionFindings, tasks: Sequence[tuple[str, str]]) -> Table:
+    columns = [Column("Arm", "head"), Column("Where from", "text"), *(Column(short) for _, short in tasks)]
     ours = [
-        [arm.arm, "measured here", *(figure(_of(arm.result(t))) for t in tasks), figure(arm.overall)]
+        [arm.arm, "measured here", *(figure(_of(arm.result(task))) for task, _ in tasks), figure(arm.overall)]
         for arm in found.arms
     ]
     quoted = [
-        [f"{row.arm}, {row.model}", "published", *(figure(row.figures.get(title_of(t))) for t in tasks), _average(row)]
+        [f"{row.arm}, {row.model}", "published", *(figure(row.figures.get(s)) for _, s in tasks), figure(row.average)]
         for row in PUBLISHED
         if row.model in _QUOTED
     ]
@@ -105,16 +105,12 @@ def _of(one: TaskResult | None) -> float | None:
     return None if one is None else one.figure
 
 
-def _average(row: Published) -> str:
-    return figure(row.average)
-
-
-def _counts(found: LongEmotionFindings, tasks: Sequence[str]) -> Table:
+def _counts(found: LongEmotionFindings, tasks: Sequence[tuple[str, str]]) -> Table:
     heads = ("Attempts", "Scored items", "Unparsed", "Unjudged", "Failed", "Judge's calls", "Judge's tokens", "Cost")
     rows = [
         [
             arm.arm,
-            title_of(task),
+            one.short,
             f"{one.attempts:,}",
             f"{one.n:,}",
             f"{one.unparsed:,}",
@@ -124,7 +120,7 @@ def _counts(found: LongEmotionFindings, tasks: Sequence[str]) -> Table:
             count(one.judge_tokens),
             cost(one.judge_usd),
         ]
-        for task in tasks
+        for task, _ in tasks
         for arm in found.arms
         if (one := arm.result(task)) is not None
     ]
@@ -135,13 +131,13 @@ def _counts(found: LongEmotionFindings, tasks: Sequence[str]) -> Table:
     )
 
 
-def _criteria(found: LongEmotionFindings, task: str) -> Table | None:
+def _criteria(found: LongEmotionFindings, task: str, short: str) -> Table | None:
     """Return the judge's criteria by arm, on the paper's scale."""
     results = [(arm.arm, one) for arm in found.arms if (one := arm.result(task)) is not None]
     names = dict.fromkeys(name for _, one in results for name in one.criteria)
     rows = [[name.replace("_", " "), *(figure(one.criteria.get(name)) for _, one in results)] for name in names]
     columns = [Column("Criterion", "head"), *(Column(arm) for arm, _ in results)]
-    return Table(f"{title_of(task)}: the judge's criteria", columns, rows) if rows else None
+    return Table(f"{short}: the judge's criteria", columns, rows) if rows else None
 
 
 def _published() -> Table:

@@ -16,7 +16,7 @@ from emoagents.evaluation.report.words import cost, count
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["figure", "print_longemotion", "shown_tasks", "title_of"]
+__all__ = ["figure", "print_longemotion", "shown_tasks"]
 
 _QUOTED = "GPT-4o"
 """The published rows that the terminal has room for; the page has all."""
@@ -27,17 +27,11 @@ def figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def title_of(task: str) -> str:
-    """Return a task's short name in the paper."""
-    known = {one.name: short for short, one in TASKS.items()}
-    return known.get(task, f"MC-{task[-1]}" if "/conversation_" in task else task.partition("/")[2])
-
-
-def shown_tasks(found: LongEmotionFindings) -> list[str]:
-    """Return the tasks that were run, in the order of the paper's table."""
-    names = [one.task for one in found.arms[0].tasks] if found.arms else []
+def shown_tasks(found: LongEmotionFindings) -> list[tuple[str, str]]:
+    """Return name and short name of the tasks that were run, in the order of the paper's table."""
+    names = [(one.task, one.short) for one in found.arms[0].tasks] if found.arms else []
     order = [task.name for task in TASKS.values()]
-    return sorted(names, key=lambda name: (order.index(name) if name in order else len(order), name))
+    return sorted(names, key=lambda one: (order.index(one[0]) if one[0] in order else len(order), one[0]))
 
 
 def print_longemotion(console: Console, found: LongEmotionFindings) -> None:
@@ -47,7 +41,7 @@ def print_longemotion(console: Console, found: LongEmotionFindings) -> None:
     print_title(console, say, "LongEmotion, on the paper's scales")
     print_columns(console, say, list(_figures(found, tasks, quoted)))
     say("Percent, but ES and MC of 5. (published): quoted from the paper, other prompts, model and judge.", "dim")
-    judged = [task for task in tasks if any(_judged(arm, task) for arm in found.arms)]
+    judged = [task for task, _ in tasks if any(_judged(arm, task) for arm in found.arms)]
     if judged:
         print_title(console, say, "What the judge said and cost, in sum")
         print_columns(console, say, list(_verdicts(found, judged)))
@@ -56,11 +50,12 @@ def print_longemotion(console: Console, found: LongEmotionFindings) -> None:
         say(f"- {note}")
 
 
-def _figures(found: LongEmotionFindings, tasks: Sequence[str], quoted: Sequence[Published]) -> Iterator[Column]:
+def _figures(
+    found: LongEmotionFindings, tasks: Sequence[tuple[str, str]], quoted: Sequence[Published]
+) -> Iterator[Column]:
     names = [one_line(arm.arm) for arm in found.arms]
     yield Column("arm", [*names, *(f"{row.model} {row.arm} (published)" for row in quoted)], left=True)
-    for task in tasks:
-        short = title_of(task)
+    for task, short in tasks:
         ours = [figure(one.figure) if (one := arm.result(task)) else "-" for arm in found.arms]
         yield Column(short, [*ours, *(figure(row.figures.get(short)) for row in quoted)], goes=int(short not in TASKS))
     yield Column("overall", [*(figure(arm.overall) for arm in found.arms), *(figure(row.average) for row in quoted)])
@@ -74,7 +69,7 @@ def _judged(arm: ArmResult, task: str) -> bool:
 def _verdicts(found: LongEmotionFindings, tasks: Sequence[str]) -> Iterator[Column]:
     rows = [(arm, one) for task in tasks for arm in found.arms if (one := arm.result(task)) is not None]
     yield Column("arm", [one_line(arm.arm) for arm, _ in rows], left=True)
-    yield Column("task", [title_of(one.task) for _, one in rows])
+    yield Column("task", [one.short for _, one in rows])
     yield Column(
         "figure", [f"{figure(one.figure)} of {scale_of(one.task):g}" if one.n else "-" for _, one in rows], goes=1
     )
