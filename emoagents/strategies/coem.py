@@ -5,6 +5,7 @@ What it says to a model, and the parameters of each kind of task, are in `strate
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -138,10 +139,10 @@ class CoEM(Answering):
         return step(self._steps[name])
 
     def expected_calls(self) -> str:
-        if self.preset == "auto":
-            return "1, and 1 for each passage that is enriched (16 of a document, all segments in detection)"
-        preset = self._settings.preset(self.preset)
+        preset = self._settings.preset("document" if self.preset == "auto" else self.preset)
         sage = self._sage_calls(preset)
+        if self.preset == "auto" and sage:
+            return f"{sage + 1} of a document ({sage} enrichments + 1 answer)"
         return f"{sage + 1} ({sage} enrichments + 1 answer)" if sage else "1"
 
     def _sage_calls(self, preset: Preset) -> int:
@@ -170,7 +171,8 @@ class CoEM(Answering):
     async def _guard(self, state: AnswerState, run: Run) -> Update:
         if read_material(state["messages"], self._settings).preset.source != "conversation":
             return {}
-        return await check_for_crisis(state, run, CrisisGuard(), ask_model=self.guard == "model")
+        guard = await asyncio.to_thread(lambda: self._watcher)  # reads its patterns the first time
+        return await check_for_crisis(state, run, guard, ask_model=self.guard == "model")
 
     # -- what the steps stand on ---------------------------------------------------------------------------------
 
@@ -180,6 +182,10 @@ class CoEM(Answering):
         if self.guard == "off":
             return False
         return self.preset == "auto" or self._settings.preset(self.preset).source == "conversation"
+
+    @cached_property
+    def _watcher(self) -> CrisisGuard:
+        return CrisisGuard()
 
     @cached_property
     def _settings(self) -> Settings:
