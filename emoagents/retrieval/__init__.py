@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from emoagents.retrieval.chunking import Chunk, chunk_texts
-from emoagents.retrieval.corpus import Corpus, Hit
+from emoagents.retrieval.corpus import By, Corpus, Hit
 from emoagents.retrieval.lexical import Bm25, Bm25Index
 from emoagents.retrieval.rankers import Dense, Hybrid, Ranker, best, make_ranker
 
 __all__ = [
     "Bm25",
     "Bm25Index",
+    "By",
     "Chunk",
     "Corpus",
     "Dense",

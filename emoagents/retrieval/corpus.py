@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from emoagents.step import Run
 
-__all__ = ["Corpus", "Hit"]
+__all__ = ["By", "Corpus", "Hit"]
 
 By: TypeAlias = Literal["hybrid", "dense", "bm25"]
 

@@ -24,7 +24,7 @@ from emoagents.nodes.coem.material import read_material
 from emoagents.nodes.coem.rank import rank, rerank
 from emoagents.nodes.coem.settings import Arm, Preset, Settings
 from emoagents.nodes.support.guard import check_for_crisis
-from emoagents.retrieval import make_ranker
+from emoagents.retrieval import Corpus, make_ranker
 from emoagents.state import AnswerState, Update
 from emoagents.step import Run, Step, StepFunction, step
 from emoagents.strategies.base import Answering, CardSource, Wiring, parameters
@@ -66,7 +66,8 @@ class CoEM(Answering):
         tokenizer: what counts tokens of chunks (see emoagents.retrieval).
         window: tokens of Core's request and its answer at most, where that shall be less than the model has room for.
         documents: files to read, UTF-8 text.
-        corpus: an `emoagents.retrieval.Corpus` that is searched instead; it is cut up and embedded already.
+        corpus: an `emoagents.retrieval.Corpus`, or its file, that is searched instead, by the ranker's name ("hybrid" for
+            one of your own).
         answer: fields of the answer, which is then a JSON object; else free text, or as an item says.
         guard: before the preset conversation, where a person speaks: "on", "model" (a model is asked as well) or "off".
         card: a card or file that overrides part of the shipped one.
@@ -204,7 +205,7 @@ class CoEM(Answering):
             tokenizer=self.tokenizer,
             window=self.window,
             documents=[_read(path) for path in self.documents],
-            corpus=self.corpus,
+            corpus=_opened(self.corpus),
             answer=self.answer,
             overrides={name: value for name, value in given.items() if value is not None},
         )
@@ -216,6 +217,19 @@ def _with(stage: Callable[[AnswerState, Run, Settings], Awaitable[Update]], sett
 
     bound.__name__ = stage.__name__
     return bound
+
+
+def _opened(corpus: Any) -> Corpus | None:
+    """Return the corpus that a caller gave, or named by its file.
+
+    Raises:
+        DataError: the file is none. ParameterError: it is something else.
+    """
+    if corpus is None or isinstance(corpus, Corpus):
+        return corpus
+    if isinstance(corpus, str | Path):
+        return Corpus.open(corpus)
+    raise ParameterError(f"corpus must be a Corpus or its file, not {type(corpus).__name__}")
 
 
 def _read(path: Path) -> str:

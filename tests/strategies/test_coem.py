@@ -26,6 +26,7 @@ from emoagents.errors import (
 )
 from emoagents.model.retry import Retry
 from emoagents.result import Result
+from emoagents.retrieval import Corpus
 from emoagents.state import RetrievalState
 from emoagents.step import Run
 from tests.loopback import LoopbackServer
@@ -256,6 +257,22 @@ def test_a_question_without_material_is_only_asked() -> None:
     assert model.calls[0].prompt == "What is 6 * 7?"
 
 
+async def test_a_corpus_larger_than_memory_is_searched_instead(tmp_path: Path) -> None:
+    corpus = Corpus.create(tmp_path / "stories.corpus")
+    with LoopbackServer(rules=[("", "noted")]) as server:
+        context = Context(model="openai/m", models={"rank": "openai/e"}, api_base=server.url)
+        await corpus.add(PARAGRAPHS, Run.alone(context), sources=[f"story {i}" for i in range(len(PARAGRAPHS))])
+        coem = CoEM("rag", corpus=tmp_path / "stories.corpus", keep=2)
+        result = await coem.arun("What of number7?", context=context)
+    (ranked,) = events(result, "ranked")
+    assert "story 7" in {p["source"] for p in ranked["passages"]}
+    shown = asked(result, "core")[0]
+    assert shown.count("<passage") == 2
+    assert shown.endswith("What of number7?")
+    with pytest.raises(ParameterError, match="corpus"):
+        CoEM(documents=(Path(__file__),), corpus=corpus)
+
+
 def segments(odd: int, count: int = 12) -> list[str]:
     sad = "I feel sad and tired and alone and I miss my friends since the long winter began"
     glad = "Hurrah we won the cup today everyone danced under bright lanterns until morning"
@@ -477,7 +494,9 @@ def test_specs_and_mistakes() -> None:
     with pytest.raises(DataError, match="nowhere"):
         CoEM(documents=(Path("nowhere.txt"),))
     with pytest.raises(ParameterError, match="corpus"):
-        CoEM(documents=(Path(__file__),), corpus=object())
+        CoEM(corpus=object())
+    with pytest.raises(DataError, match="nowhere"):
+        CoEM(corpus="nowhere.corpus")
     with pytest.raises(ParameterError, match="response_metadata"):
         CoEM().run([HumanMessage("x", response_metadata={"coem": 3})], model=ScriptedModel(["x"]))
     with pytest.raises(UnknownNameError, match="preset"):

@@ -59,15 +59,14 @@ class _Shown:
         return self._of_conversation(shown)
 
     def _of_document(self, given: Sequence[str], passages: Sequence[Passage]) -> list[Message]:
-        m = self._material
-        text = self._material.question
+        m, blocks = self._material, self._blocks(passages)
+        text = m.question
         if given:
-            name = m.preset.core if passages else "base"
-            text = self._card.render(
-                name, material="\n\n".join(given), passages=self._blocks(passages), question=m.question
-            )
-        at = m.asked_at
-        return [*m.prompt[:at], with_text(m.prompt[at], text), *m.prompt[at + 1 :]]
+            name, whole = m.preset.core if passages else "base", "\n\n".join(given)
+            text = self._card.render(name, material=whole, passages=blocks, question=m.question)
+        elif passages:
+            text = self._card.render("core_found", passages=blocks, question=m.question)
+        return [*m.prompt[: m.asked_at], with_text(m.prompt[m.asked_at], text), *m.prompt[m.asked_at + 1 :]]
 
     def _of_conversation(self, passages: Sequence[Passage]) -> list[Message]:
         m = self._material

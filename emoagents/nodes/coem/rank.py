@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from emoagents.nodes.coem.material import Material, read_material
 from emoagents.nodes.coem.passages import Passage, Retrieval, of_query, retrieval_of
 from emoagents.nodes.coem.settings import Settings
-from emoagents.retrieval import Ranker, best
+from emoagents.retrieval import By, Ranker, best
 from emoagents.state import AnswerState, Update
 from emoagents.step import Run
 from emoagents.together import together
@@ -77,7 +77,9 @@ def _passage(query: str, chunk: Sequence[int], text: str, score: float) -> Passa
 async def _from_corpus(material: Material, run: Run, settings: Settings, count: int) -> list[Passage]:
     corpus = settings.corpus
     assert corpus is not None
-    found = await together(corpus.search(query, count, run) for query in material.queries.values())
+    name = settings.ranker.name
+    by: By = name if name in ("bm25", "dense") else "hybrid"  # type: ignore[assignment]
+    found = await together(corpus.search(query, count, run, by=by) for query in material.queries.values())
     return [
         Passage(query=name, source=h.source, start=h.start, end=h.end, text=h.text, score=h.score, insight=None)
         for name, hits in zip(material.queries, found, strict=True)
