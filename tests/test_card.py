@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from emoagents.card import Card, card_names, cards_dir, load, load_card, override_card
+from emoagents.card import Card, card_names, cards_dir, load, load_card, open_card, override_card, place_in, read_toml
 from emoagents.errors import CardError, ParameterError, UnknownNameError
 
 NASTY = [
@@ -511,3 +512,227 @@ def test_whatever_is_given_the_answer_is_a_card_or_a_card_error(source: dict[str
         failure(source)
     else:
         assert set(card.prompts) == set(BASE.prompts)
+
+
+def test_others_read_toml_files_and_name_places_in_them(tmp_path: Path) -> None:
+    data = read_toml(write(tmp_path, '[[rubrics]]\nid = "fluency"\n[[rubrics.levels]]\nname = "good"\n'))
+    assert place_in(("rubrics", 0, "levels", 0, "text"), data) == "rubrics.fluency.levels[0].text"
+    assert place_in((), data) == ""
+
+
+# --- staged cards ----------------------------------------------------------------------------------------------
+
+STAGED: dict[str, Any] = {
+    "name": "stages",
+    "graph": "staged",
+    "reply": "answer_text",
+    "lists": {"moods": {"values": ["calm", "tense"]}},
+    "prompts": {
+        "look": {"text": "{{question}} {{moods}}"},
+        "each": {"text": "{{number}} {{item}} {{mood}}"},
+        "last": {"text": "{{mood}} {{thought}} {{conversation}}"},
+        "user": {"text": "U {{text}}"},
+        "assistant": {"text": "A {{text}}"},
+    },
+    "stages": [
+        {
+            "id": "look",
+            "prompt": "look",
+            "fields": [{"name": "mood", "choices": "moods"}, {"name": "n", "type": "list"}],
+        },
+        {"id": "other", "prompt": "look", "fields": [{"name": "score", "type": "integer"}]},
+        {"id": "each", "prompt": "each", "reads": ["look"], "for_each": "n", "fields": [{"name": "thought"}]},
+        {"id": "end_stage", "prompt": "last", "reads": ["look", "each"], "fields": [{"name": "answer_text"}]},
+    ],
+}
+
+
+def staged(place: str, value: Any) -> dict[str, Any]:
+    """Return a staged card with another value at a place such as "stages.each.reads" or "prompts.look.text"."""
+    card = copy.deepcopy(STAGED)
+    *path, last = place.split(".")
+    table: Any = card
+    for key in path:
+        table = next(e for e in table if key in (e.get("id"), e.get("name"))) if isinstance(table, list) else table[key]
+    if value is None:
+        del table[last]
+    else:
+        table[last] = value
+    return card
+
+
+WRONG_STAGES: list[tuple[str, Any, str, str]] = [
+    ("graph", "stagd", "graph", "must be 'staged', not 'stagd'"),
+    ("kind", "prepare", "kind", "must be 'answer' in a card with graph"),
+    ("stages", [], "stages", "missing; a card with graph"),
+    ("stages.each.promt", "x", "stages.each.promt", "unknown key; did you mean prompt?"),
+    ("stages.each.prompt", None, "stages.each.prompt", "missing"),
+    ("stages.each.prompt", "eech", "stages.each.prompt", "the card has no prompt 'eech'; did you mean each?"),
+    ("stages.each.system", "rule", "stages.each.system", "the card has no prompt 'rule'"),
+    ("stages.each.id", "look", "stages.look", "this id stands twice"),
+    ("stages.each.id", "no name", "stages.no name.id", "must be a name of letters"),
+    ("stages.each.id", "trace", "stages.trace.id", "'trace' is the graph's own name"),
+    ("stages.each.reads", ["lok"], "stages.each.reads", "there is no stage 'lok' before it; did you mean look?"),
+    ("stages.each.reads", ["end_stage"], "stages.each.reads", "'end_stage' comes later"),
+    ("stages.each.reads", ["each"], "stages.each.reads", "'each' is the stage itself"),
+    ("stages.each.reads", ["look", "look"], "stages.each.reads", "'look' stands twice"),
+    ("stages.each.for_each", "m", "stages.each.for_each", "'m' is no list that this stage reads"),
+    ("stages.each.for_each", "mood", "stages.each.for_each", "'mood' is no list; "),
+    ("stages.each.fields.thought.type", "list", "stages.each.fields.thought.type", "a list for each text of a list"),
+    ("stages.each.fields.thought.name", "mood", "stages.each.fields.mood.name", "the stage 'look' has a field of this"),
+    ("stages.each.fields.thought.name", "question", "stages.each.fields.question.name", "is the name of a variable"),
+    ("stages.each.fields.thought.name", "moods", "stages.each.fields.moods.name", "is the name of a list"),
+    ("stages.each.fields.thought.name", "two words", "stages.each.fields.two words.name", "must be a name of letters"),
+    ("stages.each.fields.thought.kind", "x", "stages.each.fields.thought.kind", "unknown key; there are name"),
+    ("stages.each.fields.thought.minimum", 1, "stages.each.fields.thought", "minimum is for a number or a list"),
+    ("stages.each.fields", [{"type": "text"}], "stages.each.fields[0].name", "missing"),
+    ("stages.look.fields.mood.choices", "mods", "stages.look.fields.mood.choices", "the card has no list 'mods'; did"),
+    ("stages.look.fields.mood.choices", [1], "stages.look.fields.mood.choices[0]", "must be a string, not a number"),
+    ("stages.each.format", "xml", "stages.each.format", "must be 'json', 'tags' or 'text', not 'xml'"),
+    ("stages.look.format", "text", "stages.look.format", "'text' takes one field of type 'text', or none"),
+    ("stages.end_stage.ordered", "yes", "stages.end_stage.ordered", ""),
+    ("stages.each.temperature", -1, "stages.each.temperature", "input should be greater than or equal to 0"),
+    ("stages.each.max_tokens", 0, "stages.each.max_tokens", "input should be greater than or equal to 1"),
+    ("stages.each.when", {"field": "moo", "is": ["calm"]}, "stages.each.when.field", "'moo' is no field that this"),
+    (
+        "stages.each.when",
+        {"field": "score", "is": [1]},
+        "stages.each.when.field",
+        "'score' is no field that this stage reads; it is of the stage 'other', which `reads` does not name",
+    ),
+    ("stages.each.when", {"field": "mood"}, "stages.each.when", "needs the values that the field `is`, or is `not`"),
+    ("stages.each.when", {"field": "mood", "iss": []}, "stages.each.when.iss", "unknown key; did you mean is?"),
+    (
+        "stages.each.when",
+        {"field": "mood", "is": ["cam"]},
+        "stages.each.when.is",
+        "'cam' is none of the choices of 'mood'",
+    ),
+    (
+        "stages.each.when",
+        {"field": "mood", "not": [1]},
+        "stages.each.when.not",
+        "'mood' is of type 'text', and can't be a",
+    ),
+    (
+        "stages.end_stage.when",
+        {"field": "mood", "is": ["calm"]},
+        "stages.end_stage.when",
+        "the last stage gives the answer",
+    ),
+    ("stages.end_stage.optional", True, "stages.end_stage.optional", "the last stage gives the answer"),
+    ("stages.end_stage.for_each", "n", "stages.end_stage.for_each", "the last stage gives the answer"),
+    ("reply", None, "reply", "missing; name the field of 'end_stage'"),
+    ("reply", "answer_txt", "reply", "'answer_txt' is no field; the answer is a field of the last stage, 'end_stage'"),
+    ("reply", "mood", "reply", "'mood' is a field of 'look'; the answer is a field of the last stage"),
+    ("stages.end_stage.fields.answer_text.type", "integer", "reply", "'answer_text' is of type 'integer'"),
+    ("prompts.look.text", "{{mood}}", "prompts.look.text", "the stage 'look' can't read {{mood}}"),
+    ("prompts.look.text", "{{item}}", "prompts.look.text", "the stage 'look' can't read {{item}}"),
+    ("prompts.look.text", "{{ mood }}", "prompts.look.text", "'{{ mood }}' is not a variable"),
+    (
+        "prompts.each.text",
+        "{{score}}",
+        "prompts.each.text",
+        "the stage 'each' can't read {{score}}; it is of the stage",
+    ),
+    (
+        "prompts.look",
+        {"text": "{{question}}", "variables": ["x"]},
+        "prompts.look.text",
+        "{{question}} is not a variable",
+    ),
+    ("prompts.user", None, "prompts.user", "missing; a line of the conversation, which prompts.last.text asks for"),
+    ("prompts.user.text", "{{txt}}", "prompts.user.text", "{{txt}} can't be used here; did you mean text?"),
+    ("prompts.listed", {"text": "{{x}}"}, "prompts.listed.text", "{{x}} can't be used here; there are number, item"),
+    ("lists.moods.values", ["calm", "Calm"], "lists.moods.values", "'calm' stands twice"),
+    ("lists.moods.values", [], "lists.moods.values", ""),
+    ("lists.moods.source", "paper", "lists.moods.source", "'paper' is not declared in [sources]"),
+    ("lists.item", {"values": ["x"]}, "lists.item", "can't be a list's name"),
+]
+
+
+def test_a_staged_card_needs_only_its_stages() -> None:
+    card = open_card(STAGED)
+    assert (card.kind, card.prompt("look").source, card.lists["moods"].source) == ("answer", "user", "user")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "key", "reason"), WRONG_STAGES, ids=[f"{n}-{w[0]}" for n, w in enumerate(WRONG_STAGES)]
+)
+def test_a_mistake_in_stages_names_key_and_reason(place: str, value: Any, key: str, reason: str) -> None:
+    with pytest.raises(CardError) as caught:
+        open_card(staged(place, value))
+    assert (caught.value.path, caught.value.key) == ("(given in code)", key)
+    assert reason in caught.value.reason
+    assert "pydantic" not in str(caught.value)
+
+
+def test_an_empty_text_is_a_condition_where_the_field_can_be_empty() -> None:
+    when = {"field": "mood", "not": [""]}
+    with pytest.raises(CardError, match="none of the choices"):
+        open_card(staged("stages.each.when", when))
+    card = staged("stages.each.when", when)
+    card["stages"][0]["optional"] = True
+    assert open_card(card).stages[2].when is not None
+
+
+def test_other_cards_have_no_stages() -> None:
+    for key in ("stages", "reply", "lists"):
+        assert failure({key: STAGED[key]}).reason.startswith(('is for a card with graph = "staged"', "'user' is"))
+
+
+def test_stages_merge_by_id() -> None:
+    base = open_card(STAGED)
+    card = override_card(
+        base,
+        {
+            "stages": [
+                {"id": "Each", "when": {"field": "mood", "is": ["tense"]}, "max_tokens": 9},
+                {"id": "final", "prompt": "final", "reads": ["end_stage"]},
+            ],
+            "reply": "final",
+            "prompts": {"final": {"text": "Again: {{answer_text}}"}},
+            "lists": {"moods": {"values": ["tense", "glad"]}},
+        },
+    )
+    assert [stage.id for stage in card.stages] == ["look", "other", "each", "end_stage", "final"]
+    assert (card.stages[2].max_tokens, card.stages[2].for_each) == (9, "n")
+    assert card.stages[2].when is not None
+    assert card.stages[2].when.is_ == ["tense"]
+    assert card.prompt("final").source == "user"
+    assert override_card(card, {"stages": [{"id": "each", "max_tokens": 3}]}).stages[2].when == card.stages[2].when
+    assert [s.id for s in override_card(base, {"replace": ["stages"], "stages": STAGED["stages"]}).stages] == [
+        s.id for s in base.stages
+    ]
+    with pytest.raises(CardError, match=r"stages\.each\.when\.is: 'calm' is none of the choices"):
+        override_card(card, {"stages": [{"id": "each", "when": {"field": "mood", "is": ["calm"]}}]})
+    with pytest.raises(CardError, match="graph: must stay 'staged'"):
+        override_card(base, load_card("heart"))
+
+
+stage_words = st.sampled_from(
+    ["look", "each", "mood", "n", "moods", "question", "item", "end_stage", "answer_text", ""]
+)
+
+
+@relaxed
+@given(
+    reads=st.lists(stage_words, max_size=3),
+    for_each=st.none() | stage_words,
+    field=st.dictionaries(st.sampled_from(["name", "type", "choices", "minimum", "avoid"]), scalars | stage_words),
+    when=st.dictionaries(st.sampled_from(["field", "is", "not"]), st.lists(scalars, max_size=2) | stage_words),
+    text=st.lists(stage_words.map(lambda w: f"{{{{{w}}}}}")).map(" ".join),
+)
+def test_any_stage_is_taken_or_told_what_is_wrong(
+    reads: Any, for_each: Any, field: dict[str, Any], when: dict[str, Any], text: str
+) -> None:
+    card = staged("stages.each.reads", reads)
+    card["prompts"]["each"]["text"] = text or "x"
+    card["stages"][2] |= {"fields": [field], "when": when, "for_each": for_each}
+    try:
+        made = open_card(card)
+    except CardError as error:
+        assert error.key
+        assert "pydantic" not in str(error)
+    else:
+        assert made.stages[2].reads == reads

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emoagents import EmotionPrompt, Heart, Plain, SelfAggregation, load_card
+from emoagents import EmotionPrompt, Heart, Plain, SelfAggregation, Staged, load_card
 from emoagents.errors import CardError, CompositionError, ParameterError, UnknownNameError, UsageError
 from emoagents.registry import Part, parse_spec, strategy, strategy_class, strategy_names, strategy_parameters
 from emoagents.strategies.pipe import Pipe
@@ -27,7 +27,7 @@ def test_every_card_has_a_class_of_its_name() -> None:
     assert set(strategy_names()) >= {"emotion_prompt", "heart", "plain", "self_aggregation"}
     for name in strategy_names():
         cls = strategy_class(name)
-        assert cls.name == name
+        assert cls.name == (load_card(name).graph or name)
         assert cls.primary is None or cls.primary in strategy_parameters(cls)
 
 
@@ -138,6 +138,70 @@ def test_a_card_without_a_name_needs_a_single_strategy(tmp_path: Path) -> None:
         strategy("ep | gsa", card=mine)
 
 
+# -- staged cards ----------------------------------------------------------------------------------------------------
+
+OWN = """
+graph = "staged"
+reply = "answer_text"
+[defaults]
+guard = "off"
+[[stages]]
+id = "answer_text"
+prompt = "ask"
+[prompts.ask]
+text = "Q: {{question}}"
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN)
+    return path
+
+
+def test_a_staged_card_is_a_strategy_by_its_name_alias_or_file(own: Path) -> None:
+    assert strategy_class("chain_of_empathy") is Staged
+    assert strategy("empathy-chain") == Staged("chain_of_empathy") == strategy("chain_of_empathy")
+    assert strategy(f" {own} ") == Staged(own) == Staged(str(own))
+    assert strategy(str(own)).title == "mine"
+    assert parse_spec(f"ep:EP02 | {own}") == [Part("emotion_prompt", "EP02"), Part(str(own))]
+
+
+def test_a_file_is_a_part_and_a_solver_as_any_strategy(own: Path) -> None:
+    assert strategy(f"ep | {own}").title == "emotion_prompt | mine"
+    assert strategy("gsa", solver=str(own)).solver == Staged(own)
+    assert strategy("gsa", **{"gsa.solver": str(own)}).solver == Staged(own)
+
+
+def test_a_staged_strategys_parameters_go_to_it(own: Path) -> None:
+    assert strategy("chain_of_empathy", turns="3", guard="off").turns == 3
+    assert parts(strategy(f"ep | {own}", **{"mine.turns": 2}))[1].turns == 2
+    assert parts(strategy(f"ep | {own}", **{f"{own}.turns": 2}))[1].turns == 2
+    with pytest.raises(ParameterError, match="takes no value behind a colon"):
+        strategy("chain_of_empathy:3")
+    with pytest.raises(ParameterError, match="no parameter 'tone'"):
+        strategy("chain_of_empathy@neutral")
+
+
+def test_part_of_a_staged_card_can_be_overridden(own: Path, tmp_path: Path) -> None:
+    change = tmp_path / "change.toml"
+    change.write_text('[prompts.ask]\ntext = "Please: {{question}}"\n')
+    assert strategy(str(own), card=change).card.prompt("ask").text == "Please: {{question}}"
+    assert parts(strategy(f"ep | {own}", **{"mine.card": change}))[1].card.prompt("ask").text.startswith("Please")
+
+
+def test_a_card_that_only_overrides_is_no_strategy_and_is_told_so(tmp_path: Path) -> None:
+    change = tmp_path / "my_heart.toml"
+    change.write_text("[defaults]\nrounds = 5\n")
+    with pytest.raises(CardError, match=r"my_heart\.toml: graph: missing; .* --strategy heart --card FILE"):
+        strategy(str(change))
+    with pytest.raises(CardError, match="graph: missing"):
+        Staged("heart")
+    with pytest.raises(CardError, match="cannot be read: No such file"):
+        strategy("none.toml")
+
+
 @pytest.mark.parametrize("spec", ["gsa", "ep | gsa"])
 def test_a_card_that_does_not_load(spec: str, tmp_path: Path) -> None:
     broken = tmp_path / "broken.toml"
@@ -170,7 +234,7 @@ def test_what_is_written_is_read(given_parts: list[tuple[str, str | None, str | 
 @given(st.text() | st.lists(st.sampled_from(["gsa", "ep", ":", "@", "|", " ", "3", "neutral", "."])).map("".join))
 def test_any_text_is_a_spec_or_a_usage_error(text: str) -> None:
     with contextlib.suppress(ParameterError, UnknownNameError):
-        assert all(part.name in strategy_names() for part in parse_spec(text))
+        assert all(part.name in strategy_names() or part.name.endswith(".toml") for part in parse_spec(text))
 
 
 def test_importing_it_loads_no_langgraph() -> None:

@@ -42,6 +42,7 @@ def check_stages(card: Card, path: str) -> None:
         raise CardError(path, "stages", 'missing; a card with graph = "staged" has at least one')
     for stage in card.stages:
         _check_id(stage.id, path)
+    _check_lists(card, path)
     _StageChecks(card, path).all()
 
 
@@ -53,13 +54,22 @@ def _check_id(id: str, path: str) -> None:
         raise CardError(path, f"stages.{id}.id", f"{id!r} is the graph's own name; choose another")
 
 
+def _check_lists(card: Card, path: str) -> None:
+    for name, labels in card.lists.items():
+        if not _NAME.fullmatch(name) or name in BUILT_IN:
+            raise CardError(path, f"lists.{name}", "can't be a list's name; choose another")
+        folded = [value.strip().casefold() for value in labels.values]
+        for value, text in zip(labels.values, folded, strict=True):
+            if not text or folded.count(text) > 1:
+                raise CardError(path, f"lists.{name}.values", f"{value!r} {'stands twice' if text else 'is empty'}")
+
+
 class _StageChecks:
     def __init__(self, card: Card, path: str) -> None:
         self.card, self.path = card, path
         self.outline: Outline = outline_of(card, path)
 
     def all(self) -> None:
-        self._lists()
         self._helpers()
         for name, id in self.outline.home.items():
             if name in (*BUILT_IN, *self.card.lists):
@@ -71,15 +81,6 @@ class _StageChecks:
 
     def _error(self, key: str, reason: str) -> CardError:
         return CardError(self.path, key, reason)
-
-    def _lists(self) -> None:
-        for name, labels in self.card.lists.items():
-            if not _NAME.fullmatch(name) or name in BUILT_IN:
-                raise self._error(f"lists.{name}", "can't be a list's name; choose another")
-            folded = [value.strip().casefold() for value in labels.values]
-            for value, text in zip(labels.values, folded, strict=True):
-                if not text or folded.count(text) > 1:
-                    raise self._error(f"lists.{name}.values", f"{value!r} {'stands twice' if text else 'is empty'}")
 
     def _helpers(self) -> None:
         """Check the prompts that write lines of the conversation and of lists."""

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,8 @@ def in_words(type_: Any) -> str:
         return ", ".join(map(str, inner))
     if origin is tuple:
         return "a comma list"
+    if origin is Mapping:
+        return "a mapping"
     if inner and origin not in (Callable, typing.get_origin(Callable[..., Any])):  # a union
         return " or ".join(dict.fromkeys(in_words(t) for t in inner if t not in (type(None), Card)))
     return _WORDS.get(type_, "a Python function" if inner else "a Python object")

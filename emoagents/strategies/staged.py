@@ -51,7 +51,8 @@ class Staged(Answering, metaclass=_OfCard):
     the card's `reply`, a field of the last stage, becomes the answer; all fields are in the trace (`stage`).
 
     Args:
-        card: the card: a shipped one's name, a file, its content as a mapping, or a Card.
+        card: a shipped card's name, a file, what a file holds, or a Card. Where a spec has named the card already, a
+            card or file that overrides part of it.
         turns: how many messages of the conversation are shown, counted from its end.
         guard: before all stages, what the person wrote is looked at for signs of a crisis: "on" (patterns), "model"
             (patterns, and the context's model is asked as well), "off", or a CrisisGuard.
