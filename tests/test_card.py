@@ -641,7 +641,7 @@ WRONG_STAGES: list[tuple[str, Any, str, str]] = [
         "prompts.look.text",
         "{{question}} is not a variable",
     ),
-    ("prompts.user", None, "prompts.user", "missing; a line of the conversation, which prompts.last.text asks for"),
+    ("prompts.user", None, "prompts.user", "missing; the conversation is written with the prompts user and assistant"),
     ("prompts.user.text", "{{txt}}", "prompts.user.text", "{{txt}} can't be used here; did you mean text?"),
     ("prompts.listed", {"text": "{{x}}"}, "prompts.listed.text", "{{x}} can't be used here; there are number, item"),
     ("lists.moods.values", ["calm", "Calm"], "lists.moods.values", "'calm' stands twice"),
@@ -729,10 +729,9 @@ def test_any_stage_is_taken_or_told_what_is_wrong(
     card = staged("stages.each.reads", reads)
     card["prompts"]["each"]["text"] = text or "x"
     card["stages"][2] |= {"fields": [field], "when": when, "for_each": for_each}
+    told: CardError | None = None
     try:
-        made = open_card(card)
+        assert open_card(card).stages[2].reads == reads
     except CardError as error:
-        assert error.key
-        assert "pydantic" not in str(error)
-    else:
-        assert made.stages[2].reads == reads
+        told = error
+    assert told is None or (told.key and "pydantic" not in str(told))
