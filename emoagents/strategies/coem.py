@@ -66,8 +66,8 @@ class CoEM(Answering):
         tokenizer: what counts tokens of chunks (see emoagents.retrieval).
         window: tokens of Core's request and its answer at most, where that shall be less than the model has room for.
         documents: files to read, UTF-8 text.
-        corpus: an `emoagents.retrieval.Corpus`, or its file, that is searched instead, by the ranker's name ("hybrid" for
-            one of your own).
+        corpus: an `emoagents.retrieval.Corpus`, or its file, that is searched instead, by the ranker's name (hybrid
+            for one of your own).
         answer: fields of the answer, which is then a JSON object; else free text, or as an item says.
         guard: before the preset conversation, where a person speaks: "on", "model" (a model is asked as well) or "off".
         card: a card or file that overrides part of the shipped one.
