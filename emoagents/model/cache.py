@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
@@ -191,7 +191,7 @@ class AnswerCache:
             DataError: an essential store can't be written to.
         """
         try:
-            await self._do(self._store.set, {(_NAMESPACE, k): (asdict(c), None) for k, c in samples.items()})
+            await self._do(self._store.set, {(_NAMESPACE, k): (_plain_choice(c), None) for k, c in samples.items()})
         except Exception as error:
             if getattr(self._store, "essential", False):
                 raise DataError("the journal of replies", 0, f"can't write to it: {error}") from None
@@ -205,6 +205,11 @@ class AnswerCache:
         if not self._warned:
             self._warned = True
             _log.warning("the answer cache can't be used to %s (%s): going on without it", what, error)
+
+
+def _plain_choice(choice: Choice) -> dict[str, Any]:
+    data: dict[str, Any] = _CHOICE.dump_python(choice, warnings=False)  # a tenth of the time of dataclasses.asdict
+    return data
 
 
 def _choice(value: Any) -> Choice | None:

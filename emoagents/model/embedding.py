@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -61,8 +62,9 @@ class EmbeddingCall(Call):
 
     def keys(self, backend: Backend, indices: Iterable[int]) -> dict[int, str]:
         """Return the cache key of each text, whatever other texts it comes with."""
-        place = f"{backend.endpoint} embeddings"
-        return {i: answer_keys(place, backend.name, self.part([i]).request, [0])[0] for i in indices}
+        beside = replace(self.request, messages=[])
+        common = answer_keys(f"{backend.endpoint} embeddings", backend.name, beside, [0])[0]
+        return {i: _key(common, self._text(i)) for i in indices}
 
     def slices(self) -> list[list[int]]:
         """Split the texts into parts that one visit to the cache can look up."""
@@ -108,6 +110,10 @@ class EmbeddingCall(Call):
 
     def _text(self, index: int) -> str:
         return str(self.request.messages[index]["content"])
+
+
+def _key(common: str, text: str) -> str:
+    return hashlib.sha256(f"{common}#{text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _split(total: int, weights: Sequence[int]) -> Iterator[int]:
