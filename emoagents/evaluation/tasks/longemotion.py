@@ -82,7 +82,7 @@ def _check_rubrics(wanted: Wanted) -> None:
 
 def _length(wanted: Wanted) -> int:
     text = wanted.options.get("length", str(judged.LENGTH))
-    if not text.isdecimal() or not 0 < int(text) <= 1_000_000:
+    if not (text.isascii() and text.isdecimal()) or not 0 < int(text) <= 1_000_000:
         raise ParameterError(f"length of longemotion is a number of tokens, as 3000, not {text!r}")
     return int(text)
 
