@@ -57,11 +57,14 @@ class CoEM(Answering):
         arm: "coem" (all five stages), "rag" (chunk, rank, answer) or "base" (answer), the paper's three.
         preset: the kind of task: "document", the paper's "classification", "detection", "qa", "conversation", "summary"
             and "expression", "financial" (classification of Finentity), or "auto": as the item says, else as above.
-        enrich, rerank: False leaves that stage out.
+        enrich: ask Sage; False leaves that stage out.
+        rerank: rank again; False leaves that stage out.
         ranker: "dense", "bm25" (no model), "hybrid" (both, reciprocal rank fusion), or an object with `scores`.
         reranker: the same for the second ranking; None: as the first.
-        chunk, overlap: tokens of a chunk, and of these, shared with the one before; None: as the preset says.
-        first, keep: passages after the first ranking, and in the end; None: as the preset says.
+        chunk: tokens of a chunk at most; None: as the preset says, and so below.
+        overlap: tokens that a chunk shares with the one before.
+        first: passages that the first ranking leaves; 0: all.
+        keep: passages in the end.
         order: of the passages before Core: as in the "document", or by "score".
         tokenizer: what counts tokens of chunks (see emoagents.retrieval).
         window: tokens of Core's request and its answer at most, where that shall be less than the model has room for.
