@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from emoagents import (
     strategy,
 )
 from emoagents.card.check_stages import RESERVED
+from emoagents.cli import main
 from emoagents.errors import CardError, CompositionError, ModelCallError, NoAnswerError, ParameterError, UnparsedError
 from emoagents.model.request import Choice
 from emoagents.model.retry import Retry
@@ -641,3 +643,45 @@ def followed(made: Any, context: Context) -> tuple[list[dict[str, Any]], Unparse
 def test_an_unknown_default_is_told() -> None:
     with pytest.raises(CardError, match=r"defaults\.gaurd: unknown key; did you mean guard"):
         Staged({**WORRIES, "defaults": {"gaurd": "off"}})
+
+
+# -- in the terminal -------------------------------------------------------------------------------------------------
+
+FILE = """
+graph = "staged"
+reply = "second"
+[[stages]]
+id = "first"
+prompt = "look"
+fields = [{ name = "mood", choices = ["calm", "tense"] }]
+[[stages]]
+id = "second"
+prompt = "say"
+reads = ["first"]
+[prompts.look]
+text = "LOOK {{question}}"
+[prompts.say]
+text = "SAY {{mood}}"
+"""
+
+
+def test_a_card_runs_and_is_shown_in_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.toml").write_text(FILE)
+    rules = {"SAY tense": "There, there.", "": '{"mood": "tense"}'}
+    (tmp_path / "script.json").write_text(json.dumps({"rules": rules}))
+    model = f"scripted/{tmp_path / 'script.json'}"
+    assert main(["run", "Hm", "--strategy", str(tmp_path / "mine.toml"), "--model", model, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["answer"], told["strategy"]) == ("There, there.", "mine")
+    assert main(["strategies", str(tmp_path / "mine.toml")]) == 0
+    page = " ".join(capsys.readouterr().out.split())
+    assert "Calls to the model: 2 (first + second)" in page
+    assert "first mood json second second text; reads first" in page
+    assert main(["strategies", str(tmp_path / "mine.toml"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["card"]["stages"][1]["reads"] == ["first"]
+
+
+def test_a_wrong_card_is_told_in_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.toml").write_text(FILE.replace("{{mood}}", "{{mod}}"))
+    assert main(["run", "Hm", "--strategy", str(tmp_path / "mine.toml")]) == 2
+    assert "prompts.say.text: the stage 'second' can't read {{mod}}; did you mean mood?" in capsys.readouterr().err
