@@ -11,23 +11,30 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from typing import TypeAlias
 
 from emoagents.errors import ParameterError
-from emoagents.retrieval.splitter import Splitter
+from emoagents.retrieval.splitter import Splitter, broken_graphemes
 
 __all__ = ["Chunk", "check_sizes", "chunk_texts", "without_surrogates"]
+
+Span: TypeAlias = tuple[int, int]
 
 _SLICE = 64_000
 """Characters after which a text is cut at the next seam: the library works on slices side by side."""
 _BATCH = 16
 """Slices given to the library at once, so that what it holds meanwhile stays small."""
-_SEAMS = (
-    re.compile(r"\n[ \t\r]*\n"),
-    re.compile(r"\n"),
-    re.compile(r"[.!?]\s+(?=[A-Za-z0-9])|[。！？](?=[A-Za-z0-9\u4e00-\u9fff])"),
+_SEAMS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\n[ \t\r]*\n",
+        r"\n",
+        r"(?:[.!?]\s+|[。！？])(?=[^\W\u0e33\u0eb3\uff9e\uff9f])",
+        r"\s(?=[^\W\u0e33\u0eb3\uff9e\uff9f])",
+    )
 )
-"""Where a long text may be cut: a paragraph's end, else a line's, else a sentence's. None is inside a grapheme."""
+"""Where a long text may be cut: a paragraph's end, else a line's, a sentence's or a word's. None is inside a grapheme:
+the four letters join what stands before them."""
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -95,47 +102,48 @@ def check_sizes(size: int, overlap: int) -> None:
         raise ParameterError(f"overlap ({overlap}) must be below the chunk size ({size})")
 
 
-class _Piece(NamedTuple):
-    start: int
-    end: int
-    whole: bool = False
-    """It is one grapheme, which stays whole."""
-
-
 def without_surrogates(text: str) -> str:
     """Return the text, of the same length, with a replacement for half a surrogate pair, which has no UTF-8."""
     return _LONE_SURROGATE.sub("\ufffd", text)
 
 
-def _spans(text: str, splitter: Splitter) -> Iterator[tuple[int, int]]:
+def _spans(text: str, splitter: Splitter) -> Iterator[Span]:
     clean = without_surrogates(text)
-    pieces = _pieces(clean, splitter)
-    while batch := list(islice(pieces, _BATCH)):
-        cut = iter(splitter.cut([clean[p.start : p.end] for p in batch if not p.whole]))
-        for piece in batch:
-            if piece.whole:
-                yield piece.start, piece.end
-            else:
-                yield from ((piece.start + at, piece.start + at + length) for at, length in next(cut))
+    slices = _slices(clean)
+    while batch := list(islice(slices, _BATCH)):
+        for piece, found in zip(batch, _cut(clean, batch, splitter), strict=True):
+            yield from _mended(clean, piece, found, splitter)
 
 
-def _pieces(text: str, splitter: Splitter) -> Iterator[_Piece]:
-    """Cut a text into slices, and those at the graphemes which the library would break."""
-    at = 0
-    for start, end in splitter.unbreakable(text):
-        yield from _slices(text, at, start)
-        yield _Piece(start, end, whole=True)
-        at = end
-    yield from _slices(text, at, len(text))
+def _cut(text: str, pieces: Sequence[Span], splitter: Splitter) -> list[list[Span]]:
+    cut = splitter.cut([text[start:end] for start, end in pieces])
+    return [[(start + at, start + at + n) for at, n in found] for (start, _), found in zip(pieces, cut, strict=True)]
 
 
-def _slices(text: str, start: int, end: int) -> Iterator[_Piece]:
+def _mended(text: str, piece: Span, found: list[Span], splitter: Splitter) -> Iterator[Span]:
+    """Yield what was found in a piece; where graphemes are broken, they stay whole and what is between is cut anew."""
+    broken = broken_graphemes(text, (place for span in found for place in span))
+    if not broken:
+        yield from found
+        return
+    at = piece[0]
+    for grapheme in [*broken, (piece[1], piece[1])]:
+        between = (at, grapheme[0])
+        [again] = _cut(text, [between], splitter)
+        yield from _mended(text, between, again, splitter)
+        if grapheme[0] < grapheme[1]:
+            yield grapheme
+        at = grapheme[1]
+
+
+def _slices(text: str) -> Iterator[Span]:
+    start, end = 0, len(text)
     while end - start > 2 * _SLICE:
         cut = _seam(text, start + _SLICE, end)
-        yield _Piece(start, cut)
+        yield start, cut
         start = cut
     if start < end:
-        yield _Piece(start, end)
+        yield start, end
 
 
 def _seam(text: str, at: int, end: int) -> int:

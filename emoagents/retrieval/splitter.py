@@ -1,10 +1,10 @@
-"""semantic-text-splitter behind what chunking needs: cut by some tokenizer, and find the graphemes it would break."""
+"""semantic-text-splitter behind what chunking needs: cut by some tokenizer, and find the graphemes it broke."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from emoagents.errors import MissingExtraError, ParameterError, UnknownNameError
 if TYPE_CHECKING:
     from semantic_text_splitter import TextSplitter
 
-__all__ = ["ENCODINGS", "Splitter"]
+__all__ = ["ENCODINGS", "Splitter", "broken_graphemes"]
 
 ENCODINGS = {
     "cl100k_base": "gpt-4",
@@ -29,7 +29,6 @@ _WORD = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]|[^\W\u2e8
 
 _JOINING = r"[^\p{GCB=Other}\p{GCB=Control}\p{GCB=LV}\p{GCB=LVT}\x00-\x7f]"
 """One of these is in every grapheme of several characters, but for the line's end of two."""
-_PREPEND = r"\p{GCB=Prepend}"
 
 
 class Splitter:
@@ -43,49 +42,35 @@ class Splitter:
 
     def __init__(self, tokenizer: str, size: int, overlap: int) -> None:
         self._splitter = _made(tokenizer, size, overlap)
-        self._size = size
-        self._fits: dict[str, bool] = {}
 
     def cut(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
         """Return offset and length, in characters, of the pieces of each text."""
         return [[(at, len(piece)) for at, piece in found] for found in self._splitter.chunk_all_indices(texts)]
 
-    def unbreakable(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yield start and end of the graphemes that the library would break.
 
-        It cuts those above the size into characters, and takes white space off that carries a combining mark.
-        """
-        if text.isascii():
-            return
-        import regex  # type: ignore[import-untyped, unused-ignore]
+def broken_graphemes(text: str, places: Iterable[int]) -> list[tuple[int, int]]:
+    """Return start and end of the graphemes that one of these places is inside of, in their order, each once.
 
-        at = 0
-        for run in regex.finditer(_suspects(self._size), text):
-            if not regex.search(_JOINING, text, 0, run.start(), run.end()):
-                continue
-            at = max(at, run.start())
-            while at < run.end():
-                end = regex.match(r"\X", text, pos=at).end()
-                if end - at > 1 and self._is_broken(text[at:end]):
-                    yield at, end
-                at = end
-
-    def _is_broken(self, grapheme: str) -> bool:
-        return grapheme != grapheme.strip() or not self._fit(grapheme)
-
-    def _fit(self, grapheme: str) -> bool:
-        if grapheme not in self._fits:
-            self._fits[grapheme] = len(self._splitter.chunks(grapheme)) <= 1
-        return self._fits[grapheme]
-
-
-def _suspects(size: int) -> str:
-    """Return the pattern of white space that carries a mark, and of runs in which a grapheme above the size may be.
-
-    A token has one byte at least and a character four at most: a run below a quarter of the size holds none.
+    The library cuts inside a grapheme that is above the size, sometimes inside one that is not, and takes white space
+    off that carries a combining mark.
     """
-    run = rf"(?:{_PREPEND}*[\x00-\x7f])?[^\x00-\x7f]{{{max(1, size // 4 - 1)},}}"
-    return rf"{_PREPEND}*\s{_JOINING}|{_PREPEND}+\s|{run}"
+    if text.isascii():
+        return []
+    import regex  # type: ignore[import-untyped, unused-ignore]
+
+    joins = regex.compile(_JOINING).match
+    found: list[tuple[int, int]] = []
+    for place in sorted(places):
+        if found and place < found[-1][1]:
+            continue
+        at = place
+        while 0 < at < len(text) and (joins(text, at - 1) or joins(text, at)):
+            at -= 1  # between two characters that join nothing a grapheme surely begins
+        while at < place:
+            start, at = at, regex.match(r"\X", text, pos=at).end()
+            if at > place:
+                found.append((start, at))
+    return found
 
 
 def _made(tokenizer: str, size: int, overlap: int) -> TextSplitter:

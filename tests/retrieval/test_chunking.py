@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import json
+import itertools
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,9 @@ from emoagents.retrieval import Chunk, chunk_texts
 PIECES = [
     "a", "word ", "Two words. ", "line\n", "para\n\n", "\r\n", "\t", "  ", "\u200b", "\u00a0", "\u3000", "\u2028",
     "👨‍👩‍👧‍👦", "👍🏽", "🏳️‍🌈", "🇩🇪", "🇫", "e\u0301", "e" + "\u0301" * 9, "\u0301", "\u200d", "\ufe0f",
-    "한국어 ", "\u1112\u1161\u11ab", "\u1100", "क्षत्रिय ", "নমস্কার", "กำลังใจ", "السَّلام ", "\u0600a", "ｶﾞ", "我很难过。", "悲しい。",
-    "<|endoftext|>", "don't ", "12,345.6 ", "https://example.org/a?b=c ", "\ud83d", "\x00", "ﬁ", "İ", "x" * 40,
+    "한국어 ", "\u1112\u1161\u11ab", "\u1100", "क्षत्रिय ", "নমস্কার", "กำลังใจ", "السَّلام ", "\u0600a",
+    "ｶﾞ", "我很难过。", "悲しい。", "<|endoftext|>", "don't ", "12,345.6 ", "\ud83d", "\x00", "ﬁ", "İ", "x" * 40,
+    "https://example.org/a?b=c ",
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=60).map("".join)
 
@@ -73,5 +74,90 @@ def test_the_same_holds_for_characters_and_words(text: str, size: int, data: st.
         check(text, chunks)
         if tokenizer == "characters":
             assert all(len(c.text) <= size or is_grapheme(c.text) for c in chunks)
-            for one, two in zip(chunks, chunks[1:], strict=False):
+            for one, two in itertools.pairwise(chunks):
                 assert one.end - two.start <= overlap
+
+
+SENTENCES = "I lost my dog today. Nobody called me. It rained all evening, and I sat there."
+
+
+def test_offsets_count_characters_in_the_text_they_come_from() -> None:
+    one, two = chunk_texts(["Größe 👍🏽 zählt.", "  Noch eins.\n"])
+    assert (one.text, one.start, one.end, one.source) == ("Größe 👍🏽 zählt.", 0, 15, 0)
+    assert (two.index, two.text, two.start, two.end, two.source) == (1, "Noch eins.", 2, 12, 1)
+
+
+def test_whole_sentences_are_repeated_as_far_as_the_overlap_allows() -> None:
+    chunks = chunk_texts([SENTENCES], size=14, overlap=5, tokenizer="words")
+    assert [c.text for c in chunks] == [
+        "I lost my dog today. Nobody called me.",
+        "Nobody called me. It rained all evening, and I sat there.",
+    ]
+    apart = chunk_texts([SENTENCES], size=14, overlap=0, tokenizer="words")
+    assert "".join(c.text for c in apart).replace(" ", "") == SENTENCES.replace(" ", "")
+
+
+@pytest.mark.parametrize("texts", [[], [""], [" \n\t\u3000"]])
+def test_no_text_and_white_space_have_no_chunks(texts: list[str]) -> None:
+    assert chunk_texts(texts) == []
+
+
+def test_a_grapheme_above_the_size_is_a_chunk_of_its_own() -> None:
+    family = "👨‍👩‍👧‍👦"
+    assert [c.text for c in chunk_texts([f"ab {family}{family} c"], size=2, overlap=0)] == ["ab", family, family, "c"]
+
+
+@pytest.mark.parametrize("seam", ["\n\n", "\n", ". ", " ", "。", "x"])
+def test_a_long_text_is_cut_into_slices_without_loss(seam: str) -> None:
+    text = seam.join(f"Satz {i} ist e\u0301trange" for i in range(9000))
+    assert len(text) > 150_000
+    chunks = chunk_texts([text], tokenizer="characters")
+    check(text, chunks)
+    assert all(len(c.text) <= 128 for c in chunks)
+
+
+def test_a_tokenizer_from_a_file_counts_without_its_own_limit(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+
+    made = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    made.pre_tokenizer = WhitespaceSplit()
+    made.enable_truncation(2)
+    path = tmp_path / "tokenizer.json"
+    made.save(str(path))
+    chunks = chunk_texts(["one two three four five six seven"], size=3, overlap=0, tokenizer=str(path))
+    assert [c.text for c in chunks] == ["one two three", "four five six", "seven"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"size": 0}, "at least 1"),
+        ({"size": True}, "whole number"),
+        ({"size": 5, "overlap": 5}, "overlap \\(5\\) must be below"),
+        ({"overlap": -1}, "at least 0"),
+        ({"tokenizer": "nowhere/tokenizer.json"}, "does not load"),
+    ],
+)
+def test_bad_values_are_the_callers_mistake(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(ParameterError, match=says):
+        chunk_texts(["text"], **changes)  # type: ignore[arg-type]
+
+
+def test_a_text_in_the_place_of_the_list_is_refused() -> None:
+    with pytest.raises(ParameterError, match="chunk_texts\\(\\[text\\]\\)"):
+        chunk_texts("text")
+
+
+@pytest.mark.parametrize("content", ["no JSON", "[]", '{"model": 1}', '{"a": "\ud800"}'])
+def test_a_file_that_is_no_tokenizer_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_text(content, encoding="utf-8", errors="surrogatepass")
+    with pytest.raises(ParameterError, match="give a Hugging Face tokenizer"):
+        chunk_texts(["text"], tokenizer=str(path))
+
+
+def test_an_unknown_tokenizer_says_what_was_probably_meant() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean cl100k_base"):
+        chunk_texts(["text"], tokenizer="cl100k")
