@@ -143,7 +143,7 @@ class Staged(Answering, metaclass=_OfCard):
         async def ask(state: AnswerState, run: Run) -> Update:
             message_id = new_message_id() if last else None
             shown = message_id if question.free else None
-            outcome, reply = await run_stage(run, question, self._scene(state, stage), message_id=shown)
+            outcome, reply = await run_stage(run, question, self._scene(state, stage), last=last, message_id=shown)
             update: Update = {"stages": {stage.id: asdict(outcome)}}
             if not last or reply is None:
                 return update

@@ -431,6 +431,16 @@ def test_a_call_of_tools_at_the_end_is_passed_on() -> None:
         assert result.tool_calls[0]["function"]["name"] == "look"
 
 
+def test_a_call_of_tools_on_the_way_is_no_answer() -> None:
+    call = Choice(
+        text="", tool_calls=[{"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
+    )
+    with pytest.raises(UnparsedError, match="stage 'feel': the model called a tool"):
+        Staged(WORRIES).run("Q", model=ScriptedModel({**SAYS, "^MOOD": call}))
+    result = Staged(WORRIES).run("Q", model=ScriptedModel({**SAYS, "^SOOTHE 1": call}))
+    assert stages(result)["soothe"]["failed"] == [1]
+
+
 # -- composed --------------------------------------------------------------------------------------------------------
 
 
@@ -539,6 +549,26 @@ def test_an_interrupted_run_resumes_in_sqlite_sync(tmp_path: Path) -> None:
             graph.invoke({"messages": [("user", "Q")]}, THREAD, context=Context(model=model))
         assert graph.invoke(None, THREAD, context=Context(model=model))["answer"] == "All will be well."
     assert len(model.calls) == 6
+
+
+async def test_what_was_asked_for_a_list_is_not_asked_again() -> None:
+    model = crashing("SOOTHE 2")
+    graph = Staged(WORRIES).compile(checkpointer=InMemorySaver())
+    context = Context(model=model, concurrency=1)
+    with pytest.raises(Crash):
+        await graph.ainvoke({"messages": [("user", "Q")]}, THREAD, context=context)
+    out = await graph.ainvoke(None, THREAD, context=context)
+    assert out["answer"] == "All will be well."
+    assert [c.prompt.startswith("SOOTHE 1") for c in model.calls].count(True) == 1
+
+
+async def test_two_equal_texts_of_a_list_are_asked_for_with_a_checkpointer() -> None:
+    model = ScriptedModel({**SAYS, "^LIST": {"worry": ["rent", "rent"]}, "^SOOTHE": {"comfort": "It is paid."}})
+    card = change(WORRIES, prompts={**WORRIES["prompts"], **prompts(soothe="SOOTHE {{item}}")})
+    graph = Staged(card).compile(checkpointer=InMemorySaver())
+    await graph.ainvoke({"messages": [("user", "Q")]}, THREAD, context=Context(model=model))
+    state = (await graph.aget_state(THREAD)).values
+    assert state["stages"]["soothe"]["fields"] == {"comfort": ["It is paid.", "It is paid."]}
 
 
 async def test_nothing_of_one_turn_leaks_into_the_next() -> None:

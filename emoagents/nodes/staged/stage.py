@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from emoagents.errors import BudgetExceeded, NoAnswerError, RunError, UnparsedError
 from emoagents.model.request import Completion
@@ -36,9 +36,13 @@ class Outcome:
 
 
 async def run_stage(
-    run: Run, question: Question, scene: Scene, *, message_id: str | None = None
+    run: Run, question: Question, scene: Scene, *, last: bool = False, message_id: str | None = None
 ) -> tuple[Outcome, Completion | None]:
     """Run a stage and tell of it (`stage`); return what came of it, and its answer where there is a single one.
+
+    Args:
+        last: its answer is the run's: it may call tools, and then has no fields.
+        message_id: id of the message that the answer will be, if its words may be shown as they come.
 
     Raises:
         UnparsedError: the answer does not fit. NoAnswerError: every text of its list failed.
@@ -52,8 +56,8 @@ async def run_stage(
         elif stage.for_each is not None:
             await _each(run, question, scene, scene.items(stage.for_each), outcome)
         else:
-            outcome.fields, reply = await ask_fields(run, question, scene.request(stage), message_id=message_id)
-            outcome.fields = {**_empty(question), **outcome.fields}
+            found, reply = await ask_fields(run, question, scene.request(stage), message_id=message_id)
+            outcome.fields |= found if found or last else _called_a_tool(question)
     except RunError as error:
         outcome.unparsed = str(error) if isinstance(error, UnparsedError) else None
         outcome.error = None if outcome.unparsed else str(error)
@@ -78,12 +82,14 @@ async def _each(run: Run, question: Question, scene: Scene, items: Sequence[str]
 async def _one(run: Run, question: Question, scene: Scene, item: str, number: int) -> dict[str, Any] | RunError:
     try:
         found, _ = await ask_fields(run, question, scene.request(question.stage, item, number))
-        if not found:
-            raise UnparsedError(f"stage {question.stage.id!r}: the model called a tool and gave no answer")
+        return found or _called_a_tool(question)
     except RunError as error:
         run.emit("failure", error=f"{question.stage.id} {number}: {error}")
         return error
-    return found
+
+
+def _called_a_tool(question: Question) -> NoReturn:
+    raise UnparsedError(f"stage {question.stage.id!r}: the model called a tool and gave no answer")
 
 
 def _all_failed(question: Question, errors: Sequence[RunError]) -> RunError:
