@@ -208,7 +208,7 @@ class AnswerCache:
 
 
 def _plain_choice(choice: Choice) -> dict[str, Any]:
-    data: dict[str, Any] = _CHOICE.dump_python(choice, warnings=False)  # a tenth of the time of dataclasses.asdict
+    data: dict[str, Any] = _CHOICE.dump_python(choice, warnings=False)  # a sixth of the time of dataclasses.asdict
     return data
 
 

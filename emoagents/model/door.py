@@ -17,7 +17,15 @@ from emoagents.errors import ModelCallError, ModelConfigError, RunError
 from emoagents.model.budget import Budget, BudgetMeter, Hold
 from emoagents.model.cache import AnswerCache
 from emoagents.model.call import Call, Listener, OnEvent
-from emoagents.model.embedding import EMBEDDING_MODEL, EmbeddingCall, Vectors, as_matrix, checked, request_of
+from emoagents.model.embedding import (
+    EMBEDDING_MODEL,
+    EmbeddingCall,
+    Vectors,
+    as_matrix,
+    checked,
+    request_of,
+    require_numpy,
+)
 from emoagents.model.ledger import Ledger, Usage
 from emoagents.model.limits import endpoint
 from emoagents.model.loop import on_model_loop
@@ -207,6 +215,7 @@ class ModelDoor:
         return await self._sample_text(call, indices)
 
     async def _embed(self, call: EmbeddingCall) -> Samples:
+        require_numpy()
         await self.backend()
         parts = await _all(self._sample_text(call, part) for part in call.slices())
         if errors := [e for part in parts for e in part.errors]:
@@ -350,7 +359,8 @@ class ModelDoor:
         request, hold = await self._hold(call, n)
         spent, began = Hold(calls=0), None
         try:
-            async with endpoint(self._b.endpoint).slot(self.settings.concurrency, self.settings.rpm):
+            most = min(self.settings.concurrency, getattr(self._b, "most_at_once", self.settings.concurrency))
+            async with endpoint(self._b.endpoint).slot(most, self.settings.rpm):
                 deadline.begin()
                 began = time.monotonic()
                 reply = await self._b.call(request, n, call.listener.on_token)

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import importlib.util
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["EMBEDDING_MODEL", "EmbeddingCall", "Vectors", "as_choices", "as_matrix", "checked", "request_of"]
+__all__ = [
+    "EMBEDDING_MODEL",
+    "EmbeddingCall",
+    "Vectors",
+    "as_choices",
+    "as_matrix",
+    "checked",
+    "request_of",
+    "require_numpy",
+]
 
 EMBEDDING_MODEL = "embedded/minilm"
 """The model of a role that is to embed and for which the context names none."""
@@ -134,13 +144,20 @@ def checked(texts: Sequence[str]) -> list[str]:
 
     Raises:
         ParameterError: they are no sequence of texts.
-        MissingExtraError: numpy is not installed.
     """
     if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
         raise ParameterError("texts to embed must be a list of strings")
-    if importlib.util.find_spec("numpy") is None:  # told before anything is paid for
-        raise MissingExtraError("retrieval", "embedding texts")
     return list(texts)
+
+
+def require_numpy() -> None:
+    """Raise where vectors could not be put together, before anything is paid for.
+
+    Raises:
+        MissingExtraError: numpy is not installed.
+    """
+    if "numpy" not in sys.modules and importlib.util.find_spec("numpy") is None:
+        raise MissingExtraError("retrieval", "embedding texts")
 
 
 def request_of(texts: Sequence[str], extra: Any) -> tuple[Request, dict[str, int]]:

@@ -127,7 +127,8 @@ class Backend(Protocol):
     `ModelCallError` (with `status`, `retry_after`, `retryable`, `billed`) or a `UsageError`, nothing else.
 
     One that can tell log-probabilities has an attribute `logprobs`: of how many alternatives at most. Where there is
-    none, or it is 0, what reads them draws samples instead.
+    none, or it is 0, what reads them draws samples instead. One that can work on few requests at once has an attribute
+    `most_at_once`: how many are sent to it at most, so that the others' deadlines don't run while they wait.
     """
 
     @property

@@ -147,6 +147,23 @@ async def test_requests_go_side_by_side_within_the_limit() -> None:
     assert rows.shape == (768, 64)
 
 
+async def test_a_model_that_works_on_few_requests_at_once_is_sent_no_more() -> None:
+    class Narrow(Letters):
+        most_at_once, running, most = 1, 0, 0
+
+        async def call(self, request: Request, n: int, on_token: OnToken | None = None) -> Reply:
+            self.running += 1
+            self.most = max(self.most, self.running)
+            await asyncio.sleep(0)
+            reply = await super().call(request, n, on_token)
+            self.running -= 1
+            return reply
+
+    model = Narrow()
+    await Run.alone(Context(models={"rank": model})).embed([f"a{i}" for i in range(600)])
+    assert (len(model.asked), model.most) == (5, 1)
+
+
 async def test_what_is_sent_is_the_texts_and_the_roles_own_parameters() -> None:
     with LoopbackServer() as server:
         run = at(server, extra={"dimensions": 16}, temperature=0.5, max_tokens=5, seed=3, stop="END")
@@ -353,6 +370,14 @@ async def test_an_unknown_price_is_unknown_and_refused_where_dollars_are_counted
             await at(server, "openai/nobody-knows", budget=Budget(usd=1)).embed(["joy"])
 
 
+async def test_the_callers_loop_is_never_blocked(minilm: Run, tmp_path: Path) -> None:
+    from tests.model.test_door import unblocked
+
+    with LoopbackServer() as server, unblocked():
+        for run in (at(server, cache=tmp_path / "cache.db", budget=Budget(tokens=999)), minilm):
+            assert len(await run.embed(["joy", "rain"])) == 2
+
+
 async def until(happened: Callable[[], bool]) -> None:
     while not happened():  # noqa: ASYNC110  # it happens in another thread, which tells nobody
         await asyncio.sleep(0.01)
@@ -441,6 +466,7 @@ async def test_without_its_packages_the_extra_is_named(monkeypatch: pytest.Monke
     with pytest.raises(MissingExtraError, match=r"embedded/minilm needs the extra 'dense'"):
         await Run.alone(Context(model="openai/x")).embed(["hello"])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "numpy" else find(name))
+    monkeypatch.delitem(sys.modules, "numpy")
     with pytest.raises(MissingExtraError, match=r"embedding texts needs the extra 'retrieval'"):
         await Run.alone(Context(model="openai/x")).embed(["hello"])
 
