@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import fmean
 
 from emoagents.card import Value
 from emoagents.evaluation.rubric import Rubric
@@ -45,7 +46,7 @@ async def judged(
     if reason:
         return {metric: Score(value=0.0, parsed=parsed, unjudged=True) for metric in metrics_of(rubric)}
     shares = {key: number / rubric.scale.high for key, number in found.items()}
-    scores = {MEAN: sum(shares.values()) / len(shares), **shares}
+    scores = {MEAN: fmean(shares.values()), **shares}
     return {metric: Score(value=value, parsed=parsed) for metric, value in scores.items()}
 
 
