@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from langgraph.graph import END
+from pydantic import BeforeValidator
 from pydantic import Field as Bounded
 
 from emoagents.card import Card
@@ -68,7 +69,7 @@ class CoEM(Answering):
         order: of the passages before Core: as in the "document", or by "score".
         tokenizer: what counts tokens of chunks (see emoagents.retrieval).
         window: tokens of Core's request and its answer at most, where that shall be less than the model has room for.
-        documents: files to read, UTF-8 text.
+        documents: a file to read, or several; UTF-8 text.
         corpus: an `emoagents.retrieval.Corpus`, or its file, that is searched instead, by the ranker's name (hybrid
             for one of your own).
         answer: fields of the answer, which is then a JSON object; else free text, or as an item says.
@@ -99,7 +100,7 @@ class CoEM(Answering):
     order: Literal["document", "score"] = "document"
     tokenizer: Any = "cl100k_base"
     window: Annotated[int, Bounded(ge=1)] | None = None
-    documents: tuple[Path, ...] = ()
+    documents: Annotated[tuple[Path, ...], BeforeValidator(lambda given: _listed(given))] = ()
     corpus: Any = None
     answer: tuple[Field, ...] = ()
     guard: Literal["on", "model", "off"] = "on"
@@ -220,6 +221,10 @@ def _with(stage: Callable[[AnswerState, Run, Settings], Awaitable[Update]], sett
 
     bound.__name__ = stage.__name__
     return bound
+
+
+def _listed(given: Any) -> Any:
+    return (given,) if isinstance(given, str | Path) else given
 
 
 def _opened(corpus: Any) -> Corpus | None:

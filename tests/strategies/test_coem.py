@@ -237,7 +237,8 @@ def test_answers_of_a_second_run_come_from_the_cache_whatever_the_budget() -> No
 def test_a_document_is_read_from_files(tmp_path: Path) -> None:
     path = tmp_path / "story.txt"
     path.write_text(STORY)
-    result = CoEM("rag", documents=(path,), ranker="bm25").run("What of number7?", model=ScriptedModel(["x"]))
+    coem = strategy("coem:rag", documents=str(path), ranker="bm25")
+    result = coem.run("What of number7?", model=ScriptedModel(["x"]))
     shown = asked(result, "core")[0]
     assert shown.startswith(STORY)
     assert shown.endswith("What of number7?")
