@@ -21,20 +21,15 @@ __all__ = ["Chunk", "check_sizes", "chunk_texts", "without_surrogates"]
 Span: TypeAlias = tuple[int, int]
 
 _SLICE = 64_000
-"""Characters after which a text is cut at the next seam: the library works on slices side by side."""
+"""Characters after which a text is cut at the next paragraph's end: the library works on slices side by side."""
+_STRETCH = 8_000
+"""Characters of a stretch without any seam, which is cut anyway: the library's time grows with the square of it."""
 _BATCH = 16
 """Slices given to the library at once, so that what it holds meanwhile stays small."""
-_SEAMS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"\n[ \t\r]*\n",
-        r"\n",
-        r"(?:[.!?]\s+|[。！？])(?=[^\W\u0e33\u0eb3\uff9e\uff9f])",
-        r"\s(?=[^\W\u0e33\u0eb3\uff9e\uff9f])",
-    )
-)
-"""Where a long text may be cut: a paragraph's end, else a line's, a sentence's or a word's. None is inside a grapheme:
-the four letters join what stands before them."""
+_SEAM = re.compile(r"(\n[ \t\r]*\n)|\n|(?:[.!?।؟۔]\s+|[。！？])(?=[^\W\u0e33\u0eb3\uff9e\uff9f])")
+"""Where a long text may be cut: a paragraph's end, a line's or a sentence's. None is inside a grapheme: the four
+letters join what stands before them."""
+_SPACE = re.compile(r"\s")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -68,8 +63,8 @@ def chunk_texts(
     Args:
         size: tokens in a chunk at most.
         overlap: tokens that a chunk repeats of the one before at most. Only whole units (sentences, or words where
-            sentences are too long) are repeated, so it may be less or nothing; it is nothing at the seams that texts
-            of more than 128,000 characters are cut at for speed, about one for every 64,000.
+            sentences are too long) are repeated, so it may be less or nothing. It is nothing where long texts are cut
+            for speed: after about 64,000 characters, or 8,000 of a text without lines and sentences.
         tokenizer: what is counted: an encoding of tiktoken ("cl100k_base", "o200k_base" ...), the path of a Hugging
             Face tokenizer.json, "words" (each CJK character and each punctuation mark is one too) or "characters".
 
@@ -137,18 +132,33 @@ def _mended(text: str, piece: Span, found: list[Span], splitter: Splitter) -> It
 
 
 def _slices(text: str) -> Iterator[Span]:
-    start, end = 0, len(text)
-    while end - start > 2 * _SLICE:
-        cut = _seam(text, start + _SLICE, end)
-        yield start, cut
-        start = cut
+    """Cut a long text at paragraphs' ends, else where it must be."""
+    start = last = 0
+    for seam, is_paragraph in _seams(text):
+        if seam - last > 2 * _STRETCH:
+            yield from ((start, last),) if start < last else ()
+            yield from _stretches(text, last, seam)
+            start = seam
+        elif seam - start > (_SLICE if is_paragraph else 2 * _SLICE):
+            yield start, seam
+            start = seam
+        last = seam
+    if start < len(text):
+        yield start, len(text)
+
+
+def _seams(text: str) -> Iterator[tuple[int, bool]]:
+    if len(text) > 2 * _STRETCH:
+        yield from ((found.end(), found[1] is not None) for found in _SEAM.finditer(text))
+    yield len(text), False
+
+
+def _stretches(text: str, start: int, end: int) -> Iterator[Span]:
+    while end - start > 2 * _STRETCH:
+        space = _SPACE.search(text, start + _STRETCH, start + 2 * _STRETCH)
+        cut = space.end() if space else start + _STRETCH
+        whole = max([cut, *(after for _, after in broken_graphemes(text, [cut]))])
+        yield start, whole
+        start = whole
     if start < end:
         yield start, end
-
-
-def _seam(text: str, at: int, end: int) -> int:
-    for pattern in _SEAMS:
-        if found := pattern.search(text, at, min(at + _SLICE, end)):
-            return found.end()
-    later = [found.end() for pattern in _SEAMS if (found := pattern.search(text, at, end))]
-    return min(later, default=end)

@@ -107,20 +107,22 @@ class Corpus:
 
     async def _add(self, named: Iterator[tuple[str, str]], run: Run, batch: int) -> int:
         waiting: list[_Waiting] = []
+        seen: set[int] = set()  # the same text may come twice, and the first not be written yet
         added = 0
         while (pair := await asyncio.to_thread(next, named, None)) is not None:
-            waiting += await asyncio.to_thread(self._missing, *pair)
+            waiting += await asyncio.to_thread(self._missing, *pair, seen)
             while len(waiting) >= batch:
                 added += await self._write(waiting[:batch], run)
                 del waiting[:batch]
         return added + (await self._write(waiting, run) if waiting else 0)
 
-    def _missing(self, name: str, text: str) -> list[_Waiting]:
+    def _missing(self, name: str, text: str, seen: set[int]) -> list[_Waiting]:
         """Return what is not in the file of a text."""
         text = without_surrogates(text)
         source, there = self._file.source(name, text)
-        if there is None:
+        if there is None or source in seen:
             return []
+        seen.add(source)
         s = self._settings
         chunks = chunk_texts([text], size=s["size"], overlap=s["overlap"], tokenizer=s["tokenizer"])
         return [_Waiting(source, chunk, chunk is chunks[-1]) for chunk in chunks[there:]]

@@ -107,7 +107,7 @@ def test_a_grapheme_above_the_size_is_a_chunk_of_its_own() -> None:
     assert [c.text for c in chunk_texts([f"ab {family}{family} c"], size=2, overlap=0)] == ["ab", family, family, "c"]
 
 
-@pytest.mark.parametrize("seam", ["\n\n", "\n", ". ", " ", "。", "x"])
+@pytest.mark.parametrize("seam", ["\n\n", "\n", ". ", " ", "。", "x", "\u0301"])
 def test_a_long_text_is_cut_into_slices_without_loss(seam: str) -> None:
     text = seam.join(f"Satz {i} ist e\u0301trange" for i in range(9000))
     assert len(text) > 150_000
