@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from emoagents.evaluation.longemotion import PUBLISHED, TASKS, Published, analyse_longemotion, overall_score
 from emoagents.evaluation.longemotion.section import make_extra
 from emoagents.evaluation.record import Arm, Plan, Record, Spent, TaskInfo
+from emoagents.evaluation.tasks import load_tasks
+
+SAMPLES = Path(__file__).parent / "samples"
 
 
 @pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: f"{row.arm} {row.model}")
@@ -106,6 +109,16 @@ def test_what_stands_in_for_the_papers_data_is_not_called_ec() -> None:
     assert found.arms[0].tasks[0].short == "EU"
     assert (found.missing, found.arms[0].overall) == (("EC",), None)
     assert any("not the paper's long texts" in note for note in found.notes)
+
+
+def test_half_of_the_papers_data_is_not_called_ec() -> None:
+    (task,) = load_tasks("longemotion:classification", data=SAMPLES / "Emotion_Classification_Finentity.jsonl")
+    plan = plan_of(source=task.source)
+    found = analyse_longemotion(plan, lambda: records_of(plan))
+    assert (found.arms[0].tasks[0].short, found.missing) == ("EC, Finentity only", ("EC",))
+    assert any("half of the paper's data (Finentity only)" in note for note in found.notes)
+    (whole,) = load_tasks("longemotion:classification", data=SAMPLES)
+    assert analyse_longemotion(plan_of(source=whole.source), lambda: iter(())).arms[0].tasks[0].short == "EC"
 
 
 def test_stages_besides_the_fourth_are_on_its_scale_and_in_no_overall_score() -> None:

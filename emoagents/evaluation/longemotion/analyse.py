@@ -11,11 +11,11 @@ from emoagents.evaluation.longemotion.findings import ArmResult, LongEmotionFind
 from emoagents.evaluation.longemotion.overall import TASKS, overall_score
 from emoagents.evaluation.record import Plan, Record, TaskInfo
 from emoagents.evaluation.report.latest import Latest
+from emoagents.evaluation.tasks.longemotion_items import HALVES, STAND_IN
 
 __all__ = ["analyse_longemotion", "scale_of"]
 
 _SUITE = "longemotion"
-_STAND_IN = "EmoBench"
 
 
 def scale_of(task: str) -> float:
@@ -25,15 +25,13 @@ def scale_of(task: str) -> float:
 
 
 def _short(task: TaskInfo) -> str:
-    known = {one.name: short for short, one in TASKS.items()}
-    if _stands_in(task):
+    """Return a task's name in the paper; of other data, or of half of it, another name."""
+    if STAND_IN in task.source:
         return "EU"
+    if half := next((half for half in HALVES.values() if half in task.source), None):
+        return f"EC, {half}"
+    known = {one.name: short for short, one in TASKS.items()}
     return known.get(task.name) or f"MC-{task.name[-1]}"
-
-
-def _stands_in(task: TaskInfo) -> bool:
-    """Return whether a task was run on other data than the paper's."""
-    return _STAND_IN in task.source
 
 
 @dataclass(slots=True)
@@ -107,6 +105,8 @@ def _notes(plan: Plan, arms: Sequence[ArmResult], missing: Sequence[str]) -> Ite
         yield f"No overall score for {', '.join(without)}: a task has no figure there."
     if "EU" in ran:
         yield "Classification was run on EmoBench's short scenarios (EU), which are not the paper's long texts: no EC."
+    if half := next((short for short in ran if short.startswith("EC, ")), None):
+        yield f"Classification was run on half of the paper's data ({half.removeprefix('EC, ')}): no EC."
     if plan.limit is not None:
         yield f"At most {plan.limit} items of each task were drawn: figures of a sample."
     if unjudged := sum(one.unjudged for arm in arms for one in arm.tasks):

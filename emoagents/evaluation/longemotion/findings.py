@@ -14,7 +14,8 @@ class TaskResult(BaseModel):
 
     Attributes:
         task: its name here, as "longemotion/summary". short: its name in the paper, as "ES"; "EU" where EmoBench's
-            scenarios stand in for the paper's long texts. n: items with a score.
+            scenarios stand in for the paper's long texts, "EC, Emobench only" where half of them is missing.
+        n: items with a score.
         figure: the mean on the paper's scale (percent; ES and MC of 5); None where n is 0.
         criteria: mean of each of the judge's criteria, on the same scale; empty for tasks without a judge.
         attempts: made so far; unparsed, unjudged and failed: how many of them.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from emoagents.evaluation.metrics import index, qa_f1, read_choice, read_field
 from emoagents.evaluation.task import Item, Score, Task
 from emoagents.evaluation.tasks.choices import lettered
-from emoagents.evaluation.tasks.longemotion_items import SOURCE, field, user_message
+from emoagents.evaluation.tasks.longemotion_items import HALVES, SOURCE, STAND_IN, field, user_message
 from emoagents.evaluation.tasks.measured import MeasuredTask
 
 if TYPE_CHECKING:
@@ -35,18 +35,20 @@ _FORM = {
     'Answer with one JSON object and nothing else: {{"emotion": "YOUR CHOICE"}}',
     "zh": '请选择以下选项之一：\n{choices}\n\n请只回答一个 JSON 对象：{{"emotion": "你的选择"}}',
 }
-_SETS = {
-    "emobench": SOURCE,
-    "finentity": SOURCE,
-    "eu": "Sahandfer/EmoBench, MIT",
+_SOURCES = {
+    frozenset({"emobench", "finentity"}): SOURCE,
+    frozenset({"emobench"}): f"{SOURCE} ({HALVES['emobench']})",
+    frozenset({"finentity"}): f"{SOURCE} ({HALVES['finentity']})",
+    frozenset({"eu"}): STAND_IN,
+    frozenset[str](): SOURCE,
 }
 
 
 def classification(files: Sequence[Path]) -> Task:
-    """Return the task of which emotion, or tone, a choice names; accuracy.
+    """Return the task of which emotion, or tone, a choice names; accuracy. Its source says what the files hold.
 
     Raises:
-        DataError: the first row is wrong; later ones are read with the items.
+        DataError: a file is wrong.
     """
 
     def items() -> Iterator[Item]:
@@ -55,8 +57,8 @@ def classification(files: Sequence[Path]) -> Task:
         for file in files:
             yield from map(_classified, read_classification(file))
 
-    first = next(items(), None)
-    source = _SETS[first.groups["set"]] if first else SOURCE
+    sets = frozenset(item.groups["set"] for item in items())
+    source = _SOURCES.get(sets, f"{SOURCE}, with {STAND_IN}")
     return MeasuredTask("longemotion/classification", source, items, {"accuracy": _right_label})
 
 

@@ -7,9 +7,13 @@ from typing import Any
 
 from emoagents.model.request import Message
 
-__all__ = ["SOURCE", "field", "user_message"]
+__all__ = ["HALVES", "SOURCE", "STAND_IN", "field", "user_message"]
 
 SOURCE = "LongEmotion/LongEmotion; licence unclear (card MIT, paper: academic research only)"
+HALVES = {"emobench": "Emobench only", "finentity": "Finentity only"}
+"""What a source says where one of the two sets of classification is missing."""
+STAND_IN = "Sahandfer/EmoBench, MIT"
+"""Where EmoBench's own rows are from, which stand in for the long texts of classification."""
 
 _METADATA = "coem"
 
