@@ -11,6 +11,7 @@ from emoagents.evaluation.longemotion.findings import ArmResult, LongEmotionFind
 from emoagents.evaluation.longemotion.overall import TASKS, overall_score
 from emoagents.evaluation.record import Plan, Record, TaskInfo
 from emoagents.evaluation.report.latest import Latest
+from emoagents.evaluation.report.words import plural
 from emoagents.evaluation.tasks.longemotion_items import HALVES, STAND_IN
 
 __all__ = ["analyse_longemotion", "scale_of"]
@@ -108,9 +109,9 @@ def _notes(plan: Plan, arms: Sequence[ArmResult], missing: Sequence[str]) -> Ite
     if half := next((short for short in ran if short.startswith("EC, ")), None):
         yield f"Classification was run on half of the paper's data ({half.removeprefix('EC, ')}): no EC."
     if plan.limit is not None:
-        yield f"At most {plan.limit} items of each task were drawn: figures of a sample."
+        yield f"At most {plural(plan.limit, 'item')} of each task: figures of a sample."
     if unjudged := sum(one.unjudged for arm in arms for one in arm.tasks):
-        answers = "1 answer has" if unjudged == 1 else f"{unjudged} answers have"
+        answers = f"{plural(unjudged, 'answer')} {'has' if unjudged == 1 else 'have'}"
         yield f"{answers} no usable verdict of the judge, who was asked twice: in no figure."
     if "ED" in ran:
         yield (
