@@ -102,6 +102,10 @@ class Knobs:
     """Return one choice whatever `n` says."""
     tool: bool | Mapping[str, Any] = False
     """Answer requests that offer tools with a call: of the first one (True), or {"name", "arguments"}."""
+    refused: Sequence[str] = ()
+    """Parameters that a request must not have; with one of them it gets a 400 that names it."""
+    packs: bool = True
+    """Send vectors as base64 where that is asked for; else as lists, whatever is asked for."""
     dimensions: int = 64
     """Numbers of a text's vector, unless the request says how many."""
     reply_tokens: int = 12
@@ -222,7 +226,8 @@ class _App:
         body = _object(await request.content.read())
         stats.requests += 1
         self.seen.append(Seen(body=body, headers={k.lower(): v for k, v in request.headers.items()}))
-        if problem := problem_of(body):
+        unknown = (f"unknown parameter: {name}" for name in self.knobs.refused if name in body)
+        if problem := problem_of(body) or next(unknown, None):
             return _error(400, problem)
         turn = self.begin(body)
         stats.in_flight += 1
@@ -246,6 +251,7 @@ class _App:
         served = self.served[prompt]
         if fault in (None, "nousage", "length"):
             self.served[prompt] += n
+        body = body if knobs.packs else {k: v for k, v in body.items() if k != "encoding_format"}
         return _Turn(
             body=body,
             prompt=prompt,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +19,10 @@ __all__ = ["LitellmEmbeddings"]
 
 _MOST_TEXTS = 128
 _TOO_LONG = (400, 413, 422)
+_PACKING = frozenset({"openai", "hosted_vllm"})
+"""Providers whose vectors may come as base64. As lists of numbers they cost the client eight times the work."""
+_TYPE_OF_PACKED = r"(?s)Pydantic serializer warnings.*field_name='embedding', input_value='"
+"""What litellm's own model of a reply warns of where a vector is a text."""
 
 
 class _Never(int):
@@ -30,11 +37,13 @@ class LitellmEmbeddings(LitellmModel):
 
     max_n = _MOST_TEXTS
     native_schema = False
+    _packs = True
+    """Whether vectors are asked for as base64, where the provider may know that."""
 
     async def call(self, request: Request, n: int, on_token: OnToken | None = None) -> Reply:
         """Make one request for the vectors of n texts. See `Backend.call`."""
         texts = [str(message["content"]) for message in request.messages]
-        arguments = {**self._fixed, "max_retries": _Never(0), **request.extra, "input": texts}
+        arguments = {**self._fixed, "max_retries": _Never(0), **self._packing(), **request.extra, "input": texts}
         if self._litellm.cache is not None:  # a cache of litellm's own would take part in ours
             arguments["cache"] = {"no-cache": True, "no-store": True}
         try:
@@ -43,8 +52,20 @@ class LitellmEmbeddings(LitellmModel):
         except EmoagentsError:
             raise
         except Exception as error:  # litellm's errors share no root but Exception
-            raise _advised(self._translate(error, request.extra)) from None
+            raise self._unpacked(_advised(self._translate(error, request.extra))) from None
         return await asyncio.to_thread(self._embedded, answer, n)
+
+    def _packing(self) -> dict[str, str]:
+        if self._provider not in _PACKING or self._packs is False:
+            return {}
+        warnings.filterwarnings("ignore", message=_TYPE_OF_PACKED, category=UserWarning)
+        return {"encoding_format": "base64"}
+
+    def _unpacked(self, error: EmoagentsError) -> EmoagentsError:
+        """Ask for lists from now on where a server, which most do not, refuses base64."""
+        if self._packing() and isinstance(error, ModelCallError) and "encoding_format" in str(error):
+            self._packs, error.retryable = False, True
+        return error
 
     def _embedded(self, answer: Any, n: int) -> Reply:
         choices = as_choices(self._ordered(answer.data or []), n, self.name)
@@ -62,7 +83,18 @@ class LitellmEmbeddings(LitellmModel):
         places = [entry.get("index", i) for i, entry in enumerate(entries)]
         if sorted(places) != list(range(len(entries))):
             raise self._malformed("it numbers its vectors in a way that does not tell which text each is for")
-        return [entry["embedding"] for _, entry in sorted(zip(places, entries, strict=True), key=lambda pair: pair[0])]
+        ordered = sorted(zip(places, entries, strict=True), key=lambda pair: pair[0])
+        return [self._vector(entry["embedding"]) for _, entry in ordered]
+
+    def _vector(self, given: Any) -> Any:
+        if not isinstance(given, str):
+            return given
+        import numpy as np
+
+        try:
+            return np.frombuffer(base64.b64decode(given, validate=True), dtype="<f4")
+        except (binascii.Error, ValueError):
+            raise self._malformed("a vector is neither a list of numbers nor base64 of 32-bit floats") from None
 
 
 def _advised(error: EmoagentsError) -> EmoagentsError:

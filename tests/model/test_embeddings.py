@@ -169,7 +169,21 @@ async def test_what_is_sent_is_the_texts_and_the_roles_own_parameters() -> None:
         run = at(server, extra={"dimensions": 16}, temperature=0.5, max_tokens=5, seed=3, stop="END")
         assert (await run.embed(["joy", "rain"])).shape == (2, 16)
         sent = server.requests[0].body
+    assert sent.pop("encoding_format") == "base64"
     assert sent == {"model": "text-embedding-3-small", "input": ["joy", "rain"], "dimensions": 16}
+
+
+async def test_vectors_come_packed_or_as_lists_as_the_server_likes() -> None:
+    rows = []
+    for knobs in ({}, {"packs": False}, {"refused": ("encoding_format",)}):
+        with LoopbackServer(**knobs) as server:
+            rows.append(await at(server).embed(["joy", "rain"]))
+            again = await at(server).embed(["sun"])
+            assert again.shape == (1, 64)
+            sent = [request.body.get("encoding_format") for request in server.requests]
+        assert sent == (["base64", None, None] if "refused" in knobs else ["base64", "base64"])
+    assert np.array_equal(rows[0], rows[1])
+    assert np.array_equal(rows[0], rows[2])
 
 
 async def test_vectors_are_put_in_the_order_of_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
