@@ -209,8 +209,8 @@ class ExpressionTask(JudgedTask):
     async def attempt(self, item: Item, solve: Solve) -> list[Result]:
         """Ask for one after the other; each reply is kept as the assistant's for the next."""
         said, results = list(item.messages), [await solve(item.messages)]
-        for asked in item.data["turns"]:
-            said += [{"role": "assistant", "content": results[-1].answer}, _turn(asked)]
+        for number, asked in enumerate(item.data["turns"], 1):
+            said += [{"role": "assistant", "content": results[-1].answer}, _turn(asked, number)]
             results.append(await solve(said))
         return results
 
@@ -252,8 +252,9 @@ def _expressed(one: Situation, statements: Sequence[str], turns: Sequence[str], 
     )
 
 
-def _turn(text: str) -> Message:
-    return user_message([], text, preset="expression")
+def _turn(text: str, number: int = 0) -> Message:
+    """Return what is asked in a turn: CoEM retrieves from stage 2 on, there less than later (paper, Table 8)."""
+    return user_message([], text, preset={0: "nothing", 1: "nothing", 2: "expression_2"}.get(number, "expression"))
 
 
 def _shown_account(item: Item, results: Sequence[Result]) -> Mapping[str, Value] | None:

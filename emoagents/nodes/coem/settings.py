@@ -30,8 +30,8 @@ class Preset(BaseModel):
     """The parameters of one kind of task (LongEmotion, Table 8), as in the card's `[defaults.presets]`.
 
     Attributes:
-        source: what is retrieved from: the documents given with the question, the conversation's earlier turns, or the
-            model's own earlier replies.
+        source: what is retrieved from: the documents given with the question, the conversation's earlier turns, the
+            model's own earlier replies, or nothing.
         unit: "chunk": of so many tokens. "part": each part of the material as it is.
         chunk, overlap: tokens.
         query: what is retrieved by: the "question", the last `recent` messages of a conversation, or the `queries`.
@@ -47,7 +47,7 @@ class Preset(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    source: Literal["document", "conversation", "own"] = "document"
+    source: Literal["document", "conversation", "own", "nothing"] = "document"
     unit: Literal["chunk", "part"] = "chunk"
     chunk: Count = 128
     overlap: Annotated[int, Bounded(ge=0)] = 50
