@@ -49,6 +49,20 @@ def _feedback(event: Event) -> str:
     return f"round {event['round']}, {event['emotion']}: {phrase}"
 
 
+def _trimmed(event: Event) -> str:
+    if "turns" in event:
+        return f"the {event['turns']} oldest turns left out, to fit the model"
+    what = next(name for name in ("candidates", "sources", "passages") if name in event)
+    return f"{len(event[what])} {what} cut to {event['characters']} characters, to fit the model"
+
+
+def _stage(event: Event) -> str:
+    if event.get("skipped"):
+        return f"{event['id']}: skipped"
+    fields = ", ".join(f"{name}: {value}" for name, value in event["fields"].items())
+    return f"{event['id']}: {event.get('error') or event.get('unparsed') or fields}"
+
+
 def _vote(event: Event) -> str:
     counts = [f"{answer} ({count})" for answer, count in event["counts"].items()]
     return ", ".join([*counts, *([f"unread ({event['unparsed']})"] if event["unparsed"] else [])])
@@ -68,7 +82,11 @@ _TELLING: dict[str, Callable[[Event], str | None]] = {
     "vote": _vote,
     "scores": _scores,
     "choice": lambda e: "unread" if e["unparsed"] else f"candidate {e['number']}",
-    "trimmed": lambda e: f"{len(e['candidates'])} candidates cut to {e['characters']} characters, to fit the model",
+    "trimmed": _trimmed,
+    "chunks": lambda e: f"{e['count']} of {e['characters']} characters ({e['preset']})",
+    "ranked": lambda e: f"{len(e['passages'])} passages by {e['ranker']}",
+    "reranked": lambda e: f"{len(e['passages'])} passages by {e['ranker']}",
+    "stage": _stage,
     "cancelled": lambda e: f"{e['branches']} attempts beside the right one",
     "unverified": lambda e: f"no verifier: one answer is made of {e['candidates']} attempts",
 }

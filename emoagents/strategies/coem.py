@@ -24,7 +24,7 @@ from emoagents.nodes.coem.ensemble import ensemble
 from emoagents.nodes.coem.material import read_material
 from emoagents.nodes.coem.rank import rank, rerank
 from emoagents.nodes.coem.settings import Arm, Preset, Settings
-from emoagents.nodes.support.guard import check_for_crisis
+from emoagents.nodes.support.guard import GUARDS, check_for_crisis, guard_of
 from emoagents.retrieval import Corpus, make_ranker
 from emoagents.state import AnswerState, Update
 from emoagents.step import Run, Step, StepFunction, step
@@ -73,7 +73,9 @@ class CoEM(Answering):
         corpus: an `emoagents.retrieval.Corpus`, or its file, that is searched instead, by the ranker's name (hybrid
             for one of your own).
         answer: fields of the answer, which is then a JSON object; else free text, or as an item says.
-        guard: before the preset conversation, where a person speaks: "on", "model" (a model is asked as well) or "off".
+        guard: before the preset conversation, where a person speaks: "on" (patterns), "model" (a model is asked as
+            well), "off", or a CrisisGuard.
+        locale: whose help lines the guard names, as "en-GB" or "DE"; "auto": by the language it found.
         card: a card or file that overrides part of the shipped one.
 
     A passage whose enrichment fails goes on as it is, which the trace tells; so it does of what was cut off where all
@@ -103,13 +105,16 @@ class CoEM(Answering):
     documents: Annotated[tuple[Path, ...], BeforeValidator(lambda given: _listed(given))] = ()
     corpus: Any = None
     answer: tuple[Field, ...] = ()
-    guard: Literal["on", "model", "off"] = "on"
+    guard: Any = "on"
+    locale: str = "auto"
     card: CardSource = None
 
     def __post_init__(self) -> None:
         settings = self._settings  # a document that can't be read is told before anything is paid
         if self.preset != "auto":
             settings.preset(self.preset)
+        if self.guard not in GUARDS or self.locale != "auto":
+            _ = self._watcher  # says what is wrong with it
         if self.corpus is not None and self.documents:
             raise ParameterError("documents and corpus: give one of them; a corpus is searched instead of documents")
 
@@ -177,7 +182,7 @@ class CoEM(Answering):
         if read_material(state["messages"], self._settings).preset.source != "conversation":
             return {}
         guard = await asyncio.to_thread(lambda: self._watcher)  # reads its patterns the first time
-        return await check_for_crisis(state, run, guard, ask_model=self.guard == "model")
+        return {} if guard is None else await check_for_crisis(state, run, guard, ask_model=self.guard == "model")
 
     # -- what the steps stand on ---------------------------------------------------------------------------------
 
@@ -189,8 +194,8 @@ class CoEM(Answering):
         return self.preset == "auto" or self._settings.preset(self.preset).source == "conversation"
 
     @cached_property
-    def _watcher(self) -> CrisisGuard:
-        return CrisisGuard()
+    def _watcher(self) -> CrisisGuard | None:
+        return guard_of(self.guard, self.locale)
 
     @cached_property
     def _settings(self) -> Settings:

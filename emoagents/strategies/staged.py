@@ -19,8 +19,7 @@ from emoagents.nodes.respond import conclude, new_message_id, prompt_of
 from emoagents.nodes.staged.answer import Question
 from emoagents.nodes.staged.scene import Scene
 from emoagents.nodes.staged.stage import run_stage
-from emoagents.nodes.staged.watch import guard_of
-from emoagents.nodes.support.guard import check_for_crisis
+from emoagents.nodes.support.guard import check_for_crisis, guard_of
 from emoagents.state import AnswerState, Update
 from emoagents.step import Run, StepFunction
 from emoagents.strategies.base import Answering, Strategy, Wiring, parameters

@@ -20,7 +20,7 @@ from emoagents.card import Card
 from emoagents.errors import ParameterError
 from emoagents.nodes.respond import conclude, new_message_id
 from emoagents.nodes.support.assess import assess
-from emoagents.nodes.support.guard import check_for_crisis
+from emoagents.nodes.support.guard import check_for_crisis, guard_of
 from emoagents.nodes.support.methods import MethodName, select
 from emoagents.nodes.support.prompter import Prompter
 from emoagents.nodes.support.selection import Selection
@@ -211,7 +211,7 @@ class SupportDialogue(Answering):
 
     @cached_property
     def _watcher(self) -> CrisisGuard | None:
-        return _guard_of(self.guard, self.locale)
+        return guard_of(self.guard, self.locale)
 
     @cached_property
     def _chooser(self) -> Planner | None:
@@ -246,23 +246,6 @@ class SupportDialogue(Answering):
     def _references(self) -> Sequence[Instance]:
         found = self._shelf.instances
         return Random(self.seed).sample(found, min(_REFERENCES, len(found)))
-
-
-def _guard_of(given: Any, locale: str) -> CrisisGuard | None:
-    """Return the guard; None only where it was turned off in so many words.
-
-    Raises:
-        ParameterError: it is something else.
-    """
-    if isinstance(given, CrisisGuard):
-        if locale != "auto":
-            raise ParameterError("a CrisisGuard has a locale of its own: give it there")
-        return given
-    if given in ("on", "model"):
-        return CrisisGuard(locale=locale)
-    if given == "off":
-        return None
-    raise ParameterError(f"guard must be on, model, off, or a CrisisGuard, not {given!r:.80}")
 
 
 def _prior(given: Any) -> Any:

@@ -56,7 +56,7 @@ async def _insight(material: Material, passage: Passage, run: Run, settings: Set
 
     def build(texts: Sequence[str]) -> list[Message]:
         query = material.queries.get(passage["query"], "")
-        return _asked(card.render(name, chunk=texts[0], query=query, aspect=passage["query"]))
+        return _asked(card.render(name, chunk=texts[0], query=query))
 
     return await _said(material, build, [passage["text"]], run, settings)
 

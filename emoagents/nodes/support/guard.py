@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from langchain_core.messages import AnyMessage
 from pydantic import BaseModel
 
+from emoagents.errors import ParameterError
 from emoagents.model.request import Completion, Message
 from emoagents.nodes.respond import conclude
 from emoagents.state import AnswerState, Update, to_prompt
@@ -14,10 +16,31 @@ from emoagents.step import Run
 from emoagents.support.conversation import METADATA, role_of, said_in
 from emoagents.support.crisis import CrisisGuard, Sign
 
-__all__ = ["check_for_crisis"]
+__all__ = ["GUARDS", "check_for_crisis", "guard_of"]
 
 _RECENT = 6
 """Messages of the seeker that the model is asked about."""
+
+
+GUARDS = ("on", "model", "off")
+"""Words for a guard: patterns; patterns, and a model is asked as well; none."""
+
+
+def guard_of(given: Any, locale: str) -> CrisisGuard | None:
+    """Return the guard; None only where it was turned off in so many words.
+
+    Raises:
+        ParameterError: it is something else.
+    """
+    if isinstance(given, CrisisGuard):
+        if locale != "auto":
+            raise ParameterError("a CrisisGuard has a locale of its own: give it there")
+        return given
+    if given in ("on", "model"):
+        return CrisisGuard(locale=locale)
+    if given == "off":
+        return None
+    raise ParameterError(f"guard must be on, model, off, or a CrisisGuard, not {given!r:.80}")
 
 
 async def check_for_crisis(state: AnswerState, run: Run, guard: CrisisGuard, *, ask_model: bool) -> Update:
