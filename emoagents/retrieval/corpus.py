@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from emoagents.errors import ParameterError, RunError
 from emoagents.retrieval.chunking import Chunk, check_sizes, chunk_texts, without_surrogates
-from emoagents.retrieval.corpus_file import CorpusFile, Hit
+from emoagents.retrieval.corpus_file import MOST_NUMBERS, CorpusFile, Hit
 from emoagents.retrieval.fusion import reciprocal_ranks
 from emoagents.retrieval.splitter import Splitter
 
@@ -146,6 +146,8 @@ class Corpus:
             raise ParameterError(
                 f"{self._file.path} has vectors of {dimension} numbers, and {model} now gives {vectors.shape[1]}"
             )
+        if dimension > MOST_NUMBERS:
+            raise ParameterError(f"a corpus holds vectors of at most {MOST_NUMBERS} numbers; {model} gives {dimension}")
         self._settings |= {"model": model, "dimension": dimension}
         return vectors
 

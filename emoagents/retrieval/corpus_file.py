@@ -1,44 +1,51 @@
-"""The file of a corpus: SQLite, with vectors in blobs and words in an FTS5 index.
+"""The file of a corpus: SQLite, with vectors in a table of sqlite-vec and words in an FTS5 index.
 
-Vectors are read block by block, so a search holds one block of them and not all: it is exact, and takes about a tenth
-of a second for 100,000 vectors of 384 numbers. Connections are opened for each piece of work, so any thread may do it.
+SQLite comes with apsw, because Python's own `sqlite3` loads no extensions in many builds. A search is exact: sqlite-vec
+reads all vectors, a block of them at a time. A connection is opened for each piece of work, so any thread may do it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import heapq
-import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoagents.errors import DataError, ParameterError
+from emoagents.errors import DataError, MissingExtraError, ParameterError, RunError
 from emoagents.retrieval.chunking import Chunk
 from emoagents.retrieval.lexical import words_of
 
 if TYPE_CHECKING:
+    import apsw
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["CorpusFile", "Hit"]
+__all__ = ["MOST_NUMBERS", "CorpusFile", "Hit"]
 
 _MARK = 0x656D6F43
 """SQLite's application_id of a corpus, "emoC"."""
 _SCHEMA = f"""
-PRAGMA page_size = 65536;
-PRAGMA journal_mode = WAL;
 PRAGMA application_id = {_MARK};
 CREATE TABLE setting (name TEXT PRIMARY KEY, value);
 CREATE TABLE source (id INTEGER PRIMARY KEY, name TEXT UNIQUE, digest BLOB, complete INTEGER);
 CREATE TABLE chunk (id INTEGER PRIMARY KEY, source INTEGER REFERENCES source, start INTEGER, end INTEGER, text TEXT);
 CREATE INDEX of_source ON chunk (source);
-CREATE TABLE vectors (first INTEGER PRIMARY KEY, data BLOB);
 CREATE VIRTUAL TABLE words USING fts5 (text, content='', tokenize="unicode61 remove_diacritics 0");
 """
-"""Large pages make the reading of blobs ten times as fast as SQLite's own do."""
+"""The table of vectors follows with the first of them, which says how long they are."""
+_NEAREST = "SELECT rowid, 1 - distance FROM vectors WHERE data MATCH ? AND k = ? ORDER BY distance"
+_NEAREST_OF_ALL = """
+SELECT rowid, 1 - distance FROM (SELECT rowid, vec_distance_cosine(data, ?) AS distance FROM vectors)
+ORDER BY distance, rowid LIMIT ?
+"""
+_MOST_NEAREST = 4096
+"""What sqlite-vec finds in one search; the slower way for more reads row by row and sorts."""
+MOST_NUMBERS = 8192
+"""The longest vector that sqlite-vec holds."""
+_PATIENCE = 60_000
+"""Milliseconds to wait while another process writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,9 @@ class CorpusFile:
     """What is read from and written to the file; all of it blocks.
 
     Raises:
-        DataError: from every method: the file is damaged, or no corpus.
+        MissingExtraError: from every method: apsw or sqlite-vec is not installed.
+        DataError: from every method: the file is damaged, or no corpus, or can't be read or written.
+        RunError: from every method: another process has been writing for a minute.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,6 +78,7 @@ class CorpusFile:
 
     def create(self, settings: dict[str, Any]) -> None:
         """Make the file; of two who make it at once, one fails."""
+        require_store()
         try:
             self.path.open("x").close()
         except FileExistsError:
@@ -76,7 +86,10 @@ class CorpusFile:
         except OSError as error:
             raise DataError(str(self.path), 0, f"can't write it: {error.strerror}") from None
         with self._open() as file:
-            file.executescript(_SCHEMA)
+            # large pages: sqlite-vec reads blocks of a megabyte and more from them half as fast again
+            file.execute("PRAGMA page_size = 65536; PRAGMA journal_mode = WAL")
+        with self._writing() as file:
+            file.execute(_SCHEMA)
             file.executemany("INSERT INTO setting VALUES (?, ?)", settings.items())
 
     def settings(self) -> dict[str, Any]:
@@ -100,7 +113,7 @@ class CorpusFile:
             ParameterError: another text has this name.
         """
         digest = hashlib.sha256(text.encode()).digest()
-        with self._open() as file:
+        with self._writing() as file:
             file.execute("INSERT OR IGNORE INTO source (name, digest, complete) VALUES (?, ?, 0)", (name, digest))
             found = file.execute("SELECT id, digest, complete FROM source WHERE name = ?", (name,)).fetchone()
             if found[1] != digest:
@@ -116,28 +129,29 @@ class CorpusFile:
         settings: dict[str, Any],
     ) -> None:
         """Add chunks, each with the number of its source, and their vectors, and note complete sources: all or none."""
-        with self._open() as file:
-            file.execute("BEGIN IMMEDIATE")
+        with self._writing() as file:
             file.executemany("INSERT OR IGNORE INTO setting VALUES (?, ?)", settings.items())
             first = file.execute("SELECT coalesce(max(id), 0) + 1 FROM chunk").fetchone()[0]
             rows = [(i, source, c.start, c.end, c.text) for i, (source, c) in enumerate(batch, start=first)]
             file.executemany("INSERT INTO chunk VALUES (?, ?, ?, ?, ?)", rows)
             words = ((row[0], " ".join(words_of(row[4]))) for row in rows)
             file.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", words)
-            file.execute("INSERT INTO vectors VALUES (?, ?)", (first, vectors.tobytes()))
+            file.execute(
+                "CREATE VIRTUAL TABLE IF NOT EXISTS vectors"
+                f" USING vec0 (data float[{vectors.shape[1]}] distance_metric=cosine)"
+            )
+            # what has no direction has no cosine, and a NaN would take the place of others in a search
+            numbers = ((row[0], vector.tobytes()) for row, vector in zip(rows, vectors, strict=True) if vector.any())
+            file.executemany("INSERT INTO vectors (rowid, data) VALUES (?, ?)", numbers)
             file.executemany("UPDATE source SET complete = 1 WHERE id = ?", [(one,) for one in complete])
 
     def nearest(self, vector: NDArray[np.float32], keep: int) -> dict[int, float]:
         """Return the chunks with the highest cosine, the best first."""
-        import numpy as np
-
-        found: list[tuple[float, int]] = []
+        if not vector.any():
+            return {}
+        select = _NEAREST if keep <= _MOST_NEAREST else _NEAREST_OF_ALL
         with self._open() as file:
-            for first, data in file.execute("SELECT first, data FROM vectors"):
-                scores = np.frombuffer(data, dtype=np.float32).reshape(-1, len(vector)) @ vector
-                top = np.argpartition(-scores, keep)[:keep] if keep < len(scores) else range(len(scores))
-                found = heapq.nsmallest(keep, [*found, *((-float(scores[i]), first + int(i)) for i in top)])
-        return {chunk: -score for score, chunk in found}
+            return dict(file.execute(select, (vector.tobytes(), keep)))
 
     def matching(self, query: str, keep: int) -> dict[int, float]:
         """Return the chunks with the highest BM25, the best first."""
@@ -152,16 +166,59 @@ class CorpusFile:
         """Return what the chunks of these numbers are."""
         select = "SELECT text, name, start, end FROM chunk JOIN source ON source.id = chunk.source WHERE chunk.id = ?"
         with self._open() as file:
-            rows = [(*file.execute(select, (chunk,)).fetchone(), score) for chunk, score in scores]
-        return [Hit(*row) for row in rows]
+            rows = [(file.execute(select, (chunk,)).fetchone(), score) for chunk, score in scores]
+        if any(row is None for row, _ in rows):
+            raise DataError(str(self.path), 0, "it is damaged (a chunk is missing)")
+        return [Hit(*row, score) for row, score in rows]
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """Open a transaction."""
+    def _writing(self) -> Iterator[apsw.Connection]:
+        """Open a transaction; where it is not ended, nothing of it is written."""
+        with self._open() as file:
+            file.execute("BEGIN IMMEDIATE")
+            yield file
+            file.execute("COMMIT")
+
+    @contextmanager
+    def _open(self) -> Iterator[apsw.Connection]:
+        """Open a connection, and tell its errors as ours."""
+        require_store()
+        import apsw
+
         try:
-            with closing(sqlite3.connect(self.path, timeout=60)) as file, file:
+            file = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
+            try:
+                file.set_busy_timeout(_PATIENCE)
+                _load_extension(file)
                 yield file
-        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-            if isinstance(error, ParameterError | DataError):
-                raise
+            finally:
+                file.close()
+        except (apsw.BusyError, apsw.LockedError):
+            raise RunError(f"another process is writing to {self.path}: wait for it to end") from None
+        except (apsw.CantOpenError, apsw.FullError, apsw.IOError, apsw.PermissionsError, apsw.ReadOnlyError) as error:
+            raise DataError(str(self.path), 0, f"can't read or write it: {error}") from None
+        except (apsw.Error, UnicodeDecodeError) as error:
             raise DataError(str(self.path), 0, f"it is damaged, or no corpus of emoagents ({error})") from None
+
+
+def require_store() -> None:
+    """Raise where a corpus could not be read or written, before anything is paid for.
+
+    Raises:
+        MissingExtraError: apsw or sqlite-vec is not installed, or apsw is a build that loads no extensions.
+    """
+    try:
+        import apsw
+        import sqlite_vec  # type: ignore[import-untyped]  # noqa: F401  # it has no stubs
+    except ImportError:
+        raise MissingExtraError("store", "a corpus") from None
+    if not hasattr(apsw.Connection, "load_extension"):
+        raise MissingExtraError("store", "a corpus, with an apsw that loads extensions as its wheels do,")
+
+
+def _load_extension(file: apsw.Connection) -> None:
+    import sqlite_vec
+
+    file.enable_load_extension(True)
+    file.load_extension(sqlite_vec.loadable_path())
+    file.enable_load_extension(False)

@@ -21,7 +21,7 @@ from emoagents.fields import Field
 from emoagents.nodes.coem.chunk import chunk
 from emoagents.nodes.coem.enrich import enrich
 from emoagents.nodes.coem.ensemble import ensemble
-from emoagents.nodes.coem.material import read_material
+from emoagents.nodes.coem.material import spoken
 from emoagents.nodes.coem.rank import rank, rerank
 from emoagents.nodes.coem.settings import Arm, Preset, Settings
 from emoagents.nodes.support.guard import GUARDS, check_for_crisis, guard_of
@@ -73,8 +73,8 @@ class CoEM(Answering):
         corpus: an `emoagents.retrieval.Corpus`, or its file, that is searched instead, by the ranker's name (hybrid
             for one of your own).
         answer: fields of the answer, which is then a JSON object; else free text, or as an item says.
-        guard: before the preset conversation, where a person speaks: "on" (patterns), "model" (a model is asked as
-            well), "off", or a CrisisGuard.
+        guard: before what a person says, which is not the material: "on" (patterns), "model" (a model is asked as
+            well), "off", or a CrisisGuard. A document that comes in one text with its question is looked at, too.
         locale: whose help lines the guard names, as "en-GB" or "DE"; "auto": by the language it found.
         card: a card or file that overrides part of the shipped one.
 
@@ -120,14 +120,14 @@ class CoEM(Answering):
 
     @property
     def nests(self) -> bool:
-        """Whether another strategy may use this one as its solver: not where the guard's reply must stand."""
-        return not self._may_guard
+        """Whether another strategy may use this one as its solver: not with the guard on, whose reply must stand."""
+        return bool(self.guard == "off")
 
     # -- in a graph ----------------------------------------------------------------------------------------------
 
     def wire(self, wiring: Wiring) -> None:
         stages = self._stages
-        if not self._may_guard:
+        if self.guard == "off":
             for name in stages:
                 wiring.then(name, self._steps[name])
             wiring.end()
@@ -179,19 +179,13 @@ class CoEM(Answering):
         }
 
     async def _guard(self, state: AnswerState, run: Run) -> Update:
-        if read_material(state["messages"], self._settings).preset.source != "conversation":
-            return {}
         guard = await asyncio.to_thread(lambda: self._watcher)  # reads its patterns the first time
-        return {} if guard is None else await check_for_crisis(state, run, guard, ask_model=self.guard == "model")
+        if guard is None:
+            return {}
+        said: AnswerState = {**state, "messages": spoken(state["messages"])}
+        return await check_for_crisis(said, run, guard, ask_model=self.guard == "model")
 
     # -- what the steps stand on ---------------------------------------------------------------------------------
-
-    @property
-    def _may_guard(self) -> bool:
-        """Whether a person may be speaking to it who has a guard before it."""
-        if self.guard == "off":
-            return False
-        return self.preset == "auto" or self._settings.preset(self.preset).source == "conversation"
 
     @cached_property
     def _watcher(self) -> CrisisGuard | None:

@@ -1,9 +1,9 @@
 """Stores for vectors on disk: time to build, time of a search, memory while searching, share of the true ten nearest.
 
-Each store is built in one process and searched in another. Needs what is compared: numpy, faiss-cpu, lancedb, usearch,
-sqlite-vec (which needs a Python whose sqlite3 loads extensions: give it with --python).
+Each store is built in one process and searched in another. Needs what is compared: numpy, apsw and sqlite-vec, lancedb
+with pyarrow, faiss-cpu, usearch.
 
-uv run tests/benchmarks/bench_stores.py --vectors 100000 --stores sqlite,lancedb,usearch,faiss-hnsw
+uv run --with lancedb --with faiss-cpu tests/benchmarks/bench_stores.py --vectors 100000
 """
 
 from __future__ import annotations
@@ -40,8 +40,34 @@ def blocks(count: int) -> Iterator[tuple[int, Any]]:
     return ((first, near_centres(BLOCK, 1 + first)) for first in range(0, count, BLOCK))
 
 
-class Sqlite:
-    """Blobs of vectors in SQLite, read block by block: what `Corpus` does."""
+class SqliteVec:
+    """A vec0 table, through apsw: what `Corpus` does."""
+
+    def _open(self, path: Path) -> Any:
+        file = importlib.import_module("apsw").Connection(str(path))
+        file.enable_load_extension(True)
+        file.load_extension(importlib.import_module("sqlite_vec").loadable_path())
+        return file
+
+    def build(self, path: Path, count: int) -> None:
+        file = self._open(path)
+        file.execute("PRAGMA page_size = 65536; PRAGMA journal_mode = WAL")
+        file.execute(f"CREATE VIRTUAL TABLE v USING vec0 (data float[{DIMENSION}] distance_metric=cosine)")
+        for first, rows in blocks(count):
+            with file:
+                file.executemany(
+                    "INSERT INTO v (rowid, data) VALUES (?, ?)", ((first + i, r.tobytes()) for i, r in enumerate(rows))
+                )
+        file.close()
+
+    def searcher(self, path: Path) -> Callable[[Any], Any]:
+        file = self._open(path)
+        select = f"SELECT rowid FROM v WHERE data MATCH ? AND k = {KEEP} ORDER BY distance"
+        return lambda query: [row[0] for row in file.execute(select, (query.tobytes(),))]
+
+
+class NumpyScan:
+    """Blobs of vectors in SQLite, read block by block: what `Corpus` did before."""
 
     def build(self, path: Path, count: int) -> None:
         file = sqlite3.connect(path)
@@ -65,29 +91,6 @@ class Sqlite:
             return [chunk for _, chunk in found]
 
         return search
-
-
-class SqliteVec:
-    def _open(self, path: Path) -> Any:
-        file = sqlite3.connect(path)
-        file.enable_load_extension(True)
-        importlib.import_module("sqlite_vec").load(file)
-        return file
-
-    def build(self, path: Path, count: int) -> None:
-        file = self._open(path)
-        file.execute(f"CREATE VIRTUAL TABLE v USING vec0 (data float[{DIMENSION}] distance_metric=cosine)")
-        for first, rows in blocks(count):
-            with file:
-                file.executemany(
-                    "INSERT INTO v (rowid, data) VALUES (?, ?)", ((first + i, r.tobytes()) for i, r in enumerate(rows))
-                )
-        file.close()
-
-    def searcher(self, path: Path) -> Callable[[Any], Any]:
-        file = self._open(path)
-        select = f"SELECT rowid FROM v WHERE data MATCH ? AND k = {KEEP} ORDER BY distance"
-        return lambda query: [row[0] for row in file.execute(select, (query.tobytes(),))]
 
 
 class LanceDb:
@@ -134,7 +137,7 @@ class Faiss:
 
 
 STORES: dict[str, Any] = {
-    "sqlite": Sqlite(), "sqlite-vec": SqliteVec(), "lancedb": LanceDb(), "usearch": Usearch(),
+    "sqlite-vec": SqliteVec(), "numpy": NumpyScan(), "lancedb": LanceDb(), "usearch": Usearch(),
     "faiss-flat": Faiss("Flat"), "faiss-hnsw": Faiss("HNSW32"),
 }  # fmt: skip
 
@@ -169,8 +172,7 @@ def search(store: str, path: Path, count: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vectors", type=int, default=100_000)
-    parser.add_argument("--stores", default="sqlite,lancedb,usearch,faiss-flat,faiss-hnsw")
-    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--stores", default="sqlite-vec,numpy,lancedb,faiss-flat")
     parser.add_argument("--stage", nargs=3)
     given = parser.parse_args()
     if given.stage:
@@ -181,24 +183,9 @@ def main() -> None:
     for store in given.stores.split(","):
         folder = tempfile.mkdtemp()
         for stage in ("build", "search"):
-            command = [
-                given.python,
-                __file__,
-                "--vectors",
-                str(given.vectors),
-                "--stage",
-                stage,
-                store,
-                f"{folder}/store",
-            ]
-            subprocess.run(
-                command,
-                check=False,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": ":".join(place for place in sys.path if place.endswith("site-packages")),
-                },
-            )
+            command = [sys.executable, __file__, "--vectors", str(given.vectors), "--stage", stage, store]
+            places = ":".join(place for place in sys.path if place.endswith("site-packages"))
+            subprocess.run([*command, f"{folder}/store"], check=True, env={**os.environ, "PYTHONPATH": places})
         shutil.rmtree(folder)
 
 

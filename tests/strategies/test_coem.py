@@ -356,12 +356,24 @@ def test_a_short_conversation_has_nothing_to_retrieve() -> None:
     assert model.calls[0].request.messages == talk(3)
 
 
-@pytest.mark.parametrize("preset", ["auto", "conversation"])
-def test_a_person_in_danger_gets_help_before_any_model_is_asked(preset: str) -> None:
+DANGER = "I want to kill myself."
+
+
+@pytest.mark.parametrize("preset", ["auto", "conversation", "document", "qa"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        [{"role": "user", "content": DANGER}],
+        [{"role": "user", "content": f"It was a long day.\n\n{DANGER}\n\nWhat shall I do?"}],
+        [*talk(5), {"role": "assistant", "content": "Go on."}, {"role": "user", "content": DANGER}],
+        parts(STORY, DANGER),
+    ],
+)
+def test_a_person_in_danger_gets_help_before_any_model_is_asked(preset: str, said: list[dict[str, Any]]) -> None:
     model = ScriptedModel({"": "a reply"})
-    said = [*talk(5), {"role": "assistant", "content": "Go on."}, {"role": "user", "content": "I want to kill myself."}]
     result = CoEM(preset=preset, ranker="bm25").run(said, model=model)
     assert (result.stopped_by, model.calls) == ("crisis", [])
+    assert CoEM(preset=preset, ranker="bm25", guard="off").run(said, model=model).stopped_by == "complete"
 
 
 def test_a_text_about_somebodys_danger_is_a_text() -> None:
@@ -470,9 +482,8 @@ async def test_a_killed_run_asks_again_only_for_what_it_had_not_heard() -> None:
 
 def test_it_nests_where_no_person_speaks_to_it() -> None:
     model = ScriptedModel({"": "Paris"})
-    result = Heart(solver=CoEM("rag", preset="qa", ranker="bm25"), verifier=lambda a: a == "Paris").run(
-        f"{STORY}\n\nWhere?", model=model
-    )
+    solver = CoEM("rag", preset="qa", ranker="bm25", guard="off")
+    result = Heart(solver=solver, verifier=lambda a: a == "Paris").run(f"{STORY}\n\nWhere?", model=model)
     assert (result.answer, result.verified) == ("Paris", True)
     with pytest.raises(CompositionError, match="guard"):
         Heart(solver=CoEM())

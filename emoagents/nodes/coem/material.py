@@ -20,7 +20,7 @@ from emoagents.model.request import Message
 from emoagents.nodes.coem.settings import Preset, Settings
 from emoagents.state import text_of, to_prompt
 
-__all__ = ["METADATA", "Material", "read_material"]
+__all__ = ["METADATA", "Material", "read_material", "spoken"]
 
 METADATA = "coem"
 """Key of a user message's `response_metadata`."""
@@ -86,6 +86,11 @@ def read_material(messages: Sequence[AnyMessage], settings: Settings) -> Materia
         queries=_queries(prompt, preset, said.get("query") or question, settings),
         answer=_answer(said, settings),
     )
+
+
+def spoken(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """Return the messages without the material in them: what a person said, and not what was given to read."""
+    return [m.model_copy(update={"content": _split(m)[1]}) if m.type == "human" else m for m in messages]
 
 
 def _own_word(message: AnyMessage) -> Mapping[str, Any]:
