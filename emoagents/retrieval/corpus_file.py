@@ -97,14 +97,14 @@ class CorpusFile:
         if not self.path.is_file():
             raise DataError(str(self.path), 0, "there is no such file: make it with Corpus.create")
         with self._open() as file:
-            if file.execute("PRAGMA application_id").fetchone() != (_MARK,):
+            if file.execute("PRAGMA application_id").get != _MARK:
                 raise DataError(str(self.path), 0, "it is no corpus of emoagents")
             return dict(file.execute("SELECT name, value FROM setting"))
 
     def count(self) -> int:
         """Return the number of chunks."""
         with self._open() as file:
-            return int(file.execute("SELECT count(*) FROM chunk").fetchone()[0])
+            return int(file.execute("SELECT count(*) FROM chunk").get)
 
     def source(self, name: str, text: str) -> tuple[int, int | None]:
         """Return the number of a source, a new one if need be, and how many of its chunks are there; None: all.
@@ -115,10 +115,10 @@ class CorpusFile:
         digest = hashlib.sha256(text.encode()).digest()
         with self._writing() as file:
             file.execute("INSERT OR IGNORE INTO source (name, digest, complete) VALUES (?, ?, 0)", (name, digest))
-            found = file.execute("SELECT id, digest, complete FROM source WHERE name = ?", (name,)).fetchone()
+            found = file.execute("SELECT id, digest, complete FROM source WHERE name = ?", (name,)).get
             if found[1] != digest:
                 raise ParameterError(f"{self.path} has another text as {name!r}: give this one a name of its own")
-            there = file.execute("SELECT count(*) FROM chunk WHERE source = ?", found[:1]).fetchone()[0]
+            there = file.execute("SELECT count(*) FROM chunk WHERE source = ?", found[:1]).get
             return found[0], None if found[2] else there
 
     def write(
@@ -131,7 +131,7 @@ class CorpusFile:
         """Add chunks, each with the number of its source, and their vectors, and note complete sources: all or none."""
         with self._writing() as file:
             file.executemany("INSERT OR IGNORE INTO setting VALUES (?, ?)", settings.items())
-            first = file.execute("SELECT coalesce(max(id), 0) + 1 FROM chunk").fetchone()[0]
+            first = file.execute("SELECT coalesce(max(id), 0) + 1 FROM chunk").get
             rows = [(i, source, c.start, c.end, c.text) for i, (source, c) in enumerate(batch, start=first)]
             file.executemany("INSERT INTO chunk VALUES (?, ?, ?, ?, ?)", rows)
             words = ((row[0], " ".join(words_of(row[4]))) for row in rows)
@@ -166,10 +166,13 @@ class CorpusFile:
         """Return what the chunks of these numbers are."""
         select = "SELECT text, name, start, end FROM chunk JOIN source ON source.id = chunk.source WHERE chunk.id = ?"
         with self._open() as file:
-            rows = [(file.execute(select, (chunk,)).fetchone(), score) for chunk, score in scores]
-        if any(row is None for row, _ in rows):
+            return [Hit(*self._there(file.execute(select, (chunk,)).get), score) for chunk, score in scores]
+
+    def _there(self, row: Any) -> tuple[str, str, int, int]:
+        if row is None:
             raise DataError(str(self.path), 0, "it is damaged (a chunk is missing)")
-        return [Hit(*row, score) for row, score in rows]
+        text, name, start, end = row
+        return text, name, start, end
 
     @contextmanager
     def _writing(self) -> Iterator[apsw.Connection]:
