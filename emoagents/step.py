@@ -138,6 +138,7 @@ class Run:
         response_format: type[BaseModel] | None = None,
         message_id: str | None = None,
         role: str | None = None,
+        tools: bool = True,
     ) -> Samples:
         """Ask the context's model, or that of a role, for samples of one prompt.
 
@@ -151,6 +152,8 @@ class Run:
             top_logprobs: ask for the log-probabilities of so many tokens at each place, where the provider has them.
             response_format: what the answer must fit.
             message_id: id of the message that this answer will be, if its tokens may be shown as they come.
+            tools: whether the model is offered the context's tools. False for what is no answer to the person: a
+                strategy can't use a tool's call where it needs a text.
 
         Raises:
             UsageError: the caller's mistake; failures of the model are in the samples' `errors`.
@@ -168,8 +171,8 @@ class Run:
             stop=c.stop,
             seed=c.seed,
             response_format=response_format,
-            tools=c.tools,
-            tool_choice=c.tool_choice,
+            tools=c.tools if tools else (),
+            tool_choice=c.tool_choice if tools else None,
             logprobs=c.logprobs or top_logprobs is not None,
             top_logprobs=top_logprobs,
             extra=c.extra,

@@ -68,6 +68,22 @@ async def test_what_a_role_leaves_open_is_the_contexts() -> None:
     assert (core.calls[0].request.temperature, core.calls[0].request.max_tokens) == (0, 70)
 
 
+@pytest.mark.parametrize("role", [None, "sage"])
+async def test_what_is_no_answer_to_the_person_can_be_asked_without_the_tools(role: str | None) -> None:
+    tool = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
+    with LoopbackServer(reply=lambda *_: "a thought") as server:
+        own = {"model": "openai/loopback", "api_base": server.url, "api_key": "any"}
+        context = Context(
+            **cast(Any, own), models={"sage": Role(**cast(Any, own))}, tools=(tool,), tool_choice="required"
+        )
+        run = Run.alone(context)
+        offered = await run.ask_one(ASK, role=role)
+        assert offered.tool_calls
+        assert not offered.text
+        assert (await run.ask_one(ASK, role=role, tools=False)).text == "a thought"
+        assert not server.requests[-1].body.keys() & {"tools", "tool_choice"}
+
+
 def test_what_fits_a_roles_model_can_be_asked_of_its_context() -> None:
     sage = model("sage")
     context = Context(model=model("core"), models={"sage": Role(model=sage, max_tokens=7)}, temperature=0.5)
