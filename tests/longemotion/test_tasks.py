@@ -234,6 +234,27 @@ async def test_expression_is_six_turns_with_each_reply_kept() -> None:
     assert "more than 50 tokens" in last[-1]["content"]
     presets = ["nothing", "nothing", "expression_2", "expression", "expression", "expression"]
     assert [word_of(m)["preset"] for m in last[::2]] == presets
+    queries = [word_of(m).get("query") for m in last[::2]]
+    assert queries[0] is None
+    assert all(
+        query is not None and query in m["content"] and "of five" not in query and "tokens" not in query
+        for query, m in zip(queries[1:], last[2::2], strict=True)
+    )
+    # what the later turns say of themselves is data, so that a plan's digest sees it
+    assert [(t["preset"], t["query"]) for t in item.data["turns"]] == list(zip(presets, queries, strict=True))[1:]
+
+
+async def test_expression_keeps_no_thoughts_for_the_next_turn() -> None:
+    task = task_of("expression", length="50")
+    asked: list[Sequence[Message]] = []
+
+    async def solve(messages: Sequence[Message]) -> Result:
+        asked.append(list(messages))
+        thought = "<think>first</think> no <think>I wonder</think>\n\nWell."
+        return Plain().run("?", context=Context(model=ScriptedModel([thought])))
+
+    await task.attempt(only(task), solve)
+    assert [m["content"] for m in asked[-1] if m["role"] == "assistant"] == ["Well."] * 5
 
 
 # ---- rubrics of the user's

@@ -199,6 +199,8 @@ _STAGES = {
     "Reflective integration": "What does the experience tell you of your values and weak places, and what will you do "
     "differently in situations like it?",
 }
+_PRESETS = {1: "nothing", 2: "expression_2"}
+"""CoEM retrieves from stage 2 on, there less than later (paper, Table 8)."""
 LENGTH = 3000
 """Tokens that each stage is asked to exceed (paper)."""
 
@@ -207,10 +209,10 @@ class ExpressionTask(JudgedTask):
     """Six turns in one conversation: ratings of a questionnaire's items, then five stages of an account."""
 
     async def attempt(self, item: Item, solve: Solve) -> list[Result]:
-        """Ask for one after the other; each reply is kept as the assistant's for the next."""
+        """Ask for one after the other; each reply, less what was thought aloud, is the assistant's for the next."""
         said, results = list(item.messages), [await solve(item.messages)]
-        for number, asked in enumerate(item.data["turns"], 1):
-            said += [{"role": "assistant", "content": results[-1].answer}, _turn(asked, number)]
+        for turn in item.data["turns"]:
+            said += [{"role": "assistant", "content": _answer(results)}, _turn(**turn)]
             results.append(await solve(said))
         return results
 
@@ -232,7 +234,11 @@ def expression(files: Sequence[Path], rubric: Rubric, length: int = LENGTH) -> T
         raise DataError(str(files[0].parent), 0, f"longemotion:expression needs both {names}")
     statements = next(read_questionnaires(files[1])).items
     turns = [
-        _TELL.format(number=number, title=title, asked=asked, length=length)
+        {
+            "text": _TELL.format(number=number, title=title, asked=asked, length=length),
+            "preset": _PRESETS.get(number, "expression"),
+            "query": asked,
+        }
         for number, (title, asked) in enumerate(_STAGES.items(), 1)
     ]
 
@@ -242,23 +248,22 @@ def expression(files: Sequence[Path], rubric: Rubric, length: int = LENGTH) -> T
     return ExpressionTask("longemotion/expression", rubric, items, _shown_account)
 
 
-def _expressed(one: Situation, statements: Sequence[str], turns: Sequence[str], rubric: Rubric) -> Item:
+def _expressed(one: Situation, statements: Sequence[str], turns: Sequence[dict[str, str]], rubric: Rubric) -> Item:
     listed = "\n".join(f"{number}. {statement}" for number, statement in enumerate(statements, 1))
     return Item(
         id=one.id,
-        messages=(_turn(_RATE.replace("{statements}", listed).replace("{situation}", one.text)),),
+        messages=(_turn(_RATE.replace("{statements}", listed).replace("{situation}", one.text), "nothing"),),
         groups={"emotion": one.emotion, "factor": one.factor},
         data={"situation": one.text, "statements": listed, "turns": [*turns], "rubric": rubric.digest},
     )
 
 
-def _turn(text: str, number: int = 0) -> Message:
-    """Return what is asked in a turn: CoEM retrieves from stage 2 on, there less than later (paper, Table 8)."""
-    return user_message([], text, preset={0: "nothing", 1: "nothing", 2: "expression_2"}.get(number, "expression"))
+def _turn(text: str, preset: str, query: str | None = None) -> Message:
+    return user_message([], text, preset=preset, query=query)
 
 
 def _shown_account(item: Item, results: Sequence[Result]) -> Mapping[str, Value] | None:
-    told = [result.answer.rpartition("</think>")[2].strip() for result in results]
+    told = [_answer([result]) for result in results]
     if not all(told):
         return None
     titles = ["Ratings", *_STAGES]
