@@ -228,6 +228,7 @@ class _App:
         self.seen.append(Seen(body=body, headers={k.lower(): v for k, v in request.headers.items()}))
         unknown = (f"unknown parameter: {name}" for name in self.knobs.refused if name in body)
         if problem := problem_of(body) or next(unknown, None):
+            await asyncio.sleep(self.knobs.latency_ms / 1000)
             return _error(400, problem)
         turn = self.begin(body)
         stats.in_flight += 1

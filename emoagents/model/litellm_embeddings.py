@@ -43,7 +43,8 @@ class LitellmEmbeddings(LitellmModel):
     async def call(self, request: Request, n: int, on_token: OnToken | None = None) -> Reply:
         """Make one request for the vectors of n texts. See `Backend.call`."""
         texts = [str(message["content"]) for message in request.messages]
-        arguments = {**self._fixed, "max_retries": _Never(0), **self._packing(), **request.extra, "input": texts}
+        packing = self._packing()
+        arguments = {**self._fixed, "max_retries": _Never(0), **packing, **request.extra, "input": texts}
         if self._litellm.cache is not None:  # a cache of litellm's own would take part in ours
             arguments["cache"] = {"no-cache": True, "no-store": True}
         try:
@@ -52,7 +53,7 @@ class LitellmEmbeddings(LitellmModel):
         except EmoagentsError:
             raise
         except Exception as error:  # litellm's errors share no root but Exception
-            raise self._unpacked(_advised(self._translate(error, request.extra))) from None
+            raise self._unpacked(_advised(self._translate(error, request.extra)), packing) from None
         return await asyncio.to_thread(self._embedded, answer, n)
 
     def _packing(self) -> dict[str, str]:
@@ -61,9 +62,9 @@ class LitellmEmbeddings(LitellmModel):
         warnings.filterwarnings("ignore", message=_TYPE_OF_PACKED, category=UserWarning)
         return {"encoding_format": "base64"}
 
-    def _unpacked(self, error: EmoagentsError) -> EmoagentsError:
-        """Ask for lists from now on where a server, which most do not, refuses base64."""
-        if self._packing() and isinstance(error, ModelCallError) and "encoding_format" in str(error):
+    def _unpacked(self, error: EmoagentsError, asked: Mapping[str, str]) -> EmoagentsError:
+        """Ask for lists from now on where a server, which most do not, refuses base64; repeat all that asked for it."""
+        if asked and isinstance(error, ModelCallError) and "encoding_format" in str(error):
             self._packs, error.retryable = False, True
         return error
 

@@ -186,6 +186,15 @@ async def test_vectors_come_packed_or_as_lists_as_the_server_likes() -> None:
     assert np.array_equal(rows[0], rows[2])
 
 
+async def test_all_requests_that_a_server_refused_as_packed_are_repeated_as_lists() -> None:
+    with LoopbackServer(refused=("encoding_format",), latency_ms=100) as server:
+        run = at(server)
+        rows = await run.embed([f"text {i}" for i in range(128 * 3)])
+        packed = ["encoding_format" in request.body for request in server.requests]
+        assert (rows.shape, packed) == ((384, 64), [True] * 3 + [False] * 3)
+    assert run.context.door.ledger.total.failed_calls == 3
+
+
 async def test_vectors_are_put_in_the_order_of_their_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests import loopback
 
