@@ -23,7 +23,8 @@ class Budget:
     """What a run may spend at most. None means no limit.
 
     Attributes:
-        calls: physical requests to the model that may be billed; a cached answer is none.
+        calls: physical requests to the model that may be billed; a cached answer is none, and nor is a text that the
+            embedded model turns into a vector (see `Backend`, `free`).
         tokens: prompt and completion tokens together.
         usd: US dollars. Needs a model with a known price.
         seconds: wall time from the first call on; calls in flight are cancelled when it ends.
@@ -127,6 +128,7 @@ class BudgetMeter:
         self.whole = whole
         self.spent = Hold(calls=0)
         self._held = Hold(calls=0)
+        self._in_flight = 0
         self._ends_at: float | None = None
         self._turn = asyncio.Lock()
         self._settled = asyncio.Event()
@@ -164,18 +166,20 @@ class BudgetMeter:
             while self._over(bound(most), self._held):
                 if self._over(bound(least), Hold(0)):
                     raise self._exceeded(bound(least))
-                if not self._held.calls:
+                if not self._in_flight:
                     most = self._largest(bound, least, most)
                     break
                 self._settled.clear()
                 await self._settled.wait()
             hold = bound(most)
             self._held.add(hold)
+            self._in_flight += 1
             return hold, most
 
     def settle(self, hold: Hold, spent: Hold) -> None:
         """Replace a hold by what the call really cost."""
         self._held.add(hold, -1)
+        self._in_flight -= 1
         self.spent.add(spent)
         self._settled.set()
 

@@ -383,8 +383,9 @@ class ModelDoor:
     async def _hold(self, call: Call, n: int) -> tuple[Request, Hold]:
         """Reserve what the request may cost; return it with the bound for its answer that this takes."""
         request = call.request
+        calls = int(not getattr(self._b, "free", False))
         if not self.meter.budget.needs_estimate:
-            return request, (await self.meter.hold())[0]
+            return request, (await self.meter.hold(lambda _: Hold(calls)))[0]
         prompt = await asyncio.to_thread(self._count, request)
         most = request.max_tokens or self._room(prompt)
         least = request.max_tokens or (most if self.meter.whole else min(Budget.LEAST_ANSWER_TOKENS, most))
@@ -392,7 +393,7 @@ class ModelDoor:
             most = least = 0
 
         def bound(answer: int) -> Hold:
-            return Hold(1, prompt + answer * n, self._b.cost(prompt, answer * n) or 0.0)
+            return Hold(calls, prompt + answer * n, self._b.cost(prompt, answer * n) or 0.0)
 
         hold, answer = await self.meter.hold(bound, most, least)
         return (replace(request, max_tokens=answer) if call.answers else request), hold
@@ -419,7 +420,7 @@ def _spent(reply: Reply, hold: Hold) -> Hold:
     if reply.prompt_tokens is None or reply.completion_tokens is None:
         return hold  # not told: count what was held
     usd = reply.cost_usd if reply.cost_usd is not None else hold.usd
-    return Hold(1, reply.prompt_tokens + reply.completion_tokens, usd)
+    return Hold(hold.calls, reply.prompt_tokens + reply.completion_tokens, usd)
 
 
 def _completion(choice: Choice, index: int, *, cached: bool = False) -> Completion:

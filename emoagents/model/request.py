@@ -128,7 +128,8 @@ class Backend(Protocol):
 
     One that can tell log-probabilities has an attribute `logprobs`: of how many alternatives at most. Where there is
     none, or it is 0, what reads them draws samples instead. One that can work on few requests at once has an attribute
-    `most_at_once`: how many are sent to it at most, so that the others' deadlines don't run while they wait.
+    `most_at_once`: how many are sent to it at most, so that the others' deadlines don't run while they wait. One
+    that nobody bills and that is quick has an attribute `free`, true: its requests are none of a budget's `calls`.
     """
 
     @property

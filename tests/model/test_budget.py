@@ -134,9 +134,11 @@ async def test_no_limit_is_overrun_and_no_call_refused_that_fits(
             assert full[error.limit], "at the end there is still room for this call"
 
 
-async def test_a_call_waits_for_what_others_hold_and_may_not_need() -> None:
+@pytest.mark.parametrize("free", [False, True])
+async def test_a_call_waits_for_what_others_hold_and_may_not_need(free: bool) -> None:
     till = Till(lengths=[5], pauses=[3])
-    context = Context(model=till, budget=Budget(tokens=1100))
+    till.free = free  # type: ignore[attr-defined]
+    context = Context(model=till, budget=Budget(tokens=1100, calls=0 if free else None))
     done = await ask_all(context, [f"hello {i}" for i in range(20)], max_tokens=1000)
     errors = [error for samples in done for error in samples.errors]
     assert 20 - len(errors) in (14, 15)  # 14 * 7 + 1002 is 1100; who comes first is for the machine's load to say

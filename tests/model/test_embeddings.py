@@ -384,6 +384,21 @@ async def test_embeddings_and_answers_draw_on_one_budget() -> None:
     assert run.context.door.ledger.total.calls == 2
 
 
+async def test_what_nobody_bills_uses_up_no_budget_of_calls() -> None:
+    from emoagents import ScriptedModel
+
+    class Own(Letters):
+        free = True
+
+    models: dict[str, Any] = {"rank": Own()}
+    run = Run.alone(Context(model=ScriptedModel({"": "x"}), models=models, budget=Budget(calls=1, usd=0)))
+    await run.embed([f"a{i}" for i in range(300)])
+    await run.ask_one([{"role": "user", "content": "hello"}])
+    await run.embed(["b"])
+    assert run.context.door.meter.spent.calls == 1
+    assert run.context.door.ledger.total.calls == 5, "the ledger holds every request"
+
+
 async def test_an_unknown_price_is_unknown_and_refused_where_dollars_are_counted() -> None:
     with LoopbackServer() as server:
         run = at(server, "openai/nobody-knows")

@@ -45,6 +45,7 @@ class MiniLM:
     endpoint = "embedded minilm"
     max_n = 128
     most_at_once = 2  # one that all cores work on, and the next
+    free = True  # or else a long document would use up a budget of calls before anything is paid
     context_window: int | None = _PIECES
     native_schema = False
 
