@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from emoagents.errors import ParameterError, RunError
 from emoagents.retrieval.chunking import Chunk, check_sizes, chunk_texts, without_surrogates
-from emoagents.retrieval.corpus_file import MOST_NUMBERS, CorpusFile, Hit
+from emoagents.retrieval.corpus_file import MOST_NUMBERS, CorpusFile, Hit, Source
 from emoagents.retrieval.fusion import reciprocal_ranks
 from emoagents.retrieval.splitter import Splitter
 
@@ -58,6 +58,7 @@ class Corpus:
             size, overlap, tokenizer: as for `chunk_texts`. role: whose model embeds, as for `Dense`.
 
         Raises:
+            MissingExtraError: apsw or sqlite-vec is not installed.
             ParameterError: there is such a file, or a value is wrong.
             DataError: the file can't be written.
         """
@@ -72,6 +73,7 @@ class Corpus:
         """Open a file that `create` made.
 
         Raises:
+            MissingExtraError: apsw or sqlite-vec is not installed.
             DataError: there is none, it is damaged, or it is no corpus.
         """
         file = CorpusFile(Path(path))
@@ -90,8 +92,8 @@ class Corpus:
             batch: chunks that are embedded and written at once.
 
         Raises:
-            ParameterError: another text has the same name, there are fewer names than texts, or the corpus has vectors
-                of another model.
+            ParameterError: another text has the same name, there are fewer names than texts, the corpus has vectors of
+                another model, or the model's are longer than 8192 numbers.
             RunError: a text can't be embedded, or another process is adding to this corpus.
             DataError: the file is damaged.
         """
@@ -107,31 +109,37 @@ class Corpus:
 
     async def _add(self, named: Iterator[tuple[str, str]], run: Run, batch: int) -> int:
         waiting: list[_Waiting] = []
-        seen: set[int] = set()  # the same text may come twice, and the first not be written yet
+        pending: dict[str, Source] = {}  # what is not all in the file yet: the same text may come again before it is
         added = 0
         while (pair := await asyncio.to_thread(next, named, None)) is not None:
-            waiting += await asyncio.to_thread(self._missing, *pair, seen)
+            waiting += await asyncio.to_thread(self._missing, *pair, pending)
             while len(waiting) >= batch:
-                added += await self._write(waiting[:batch], run)
+                added += await self._write(waiting[:batch], run, pending)
                 del waiting[:batch]
-        return added + (await self._write(waiting, run) if waiting else 0)
+        return added + (await self._write(waiting, run, pending) if waiting else 0)
 
-    def _missing(self, name: str, text: str, seen: set[int]) -> list[_Waiting]:
+    def _missing(self, name: str, text: str, pending: dict[str, Source]) -> list[_Waiting]:
         """Return what is not in the file of a text."""
         text = without_surrogates(text)
-        source, there = self._file.source(name, text)
-        if there is None or source in seen:
+        source = Source.of(name, text)
+        known = pending.get(name)
+        if known not in (None, source):
+            raise ParameterError(f"two texts are named {name!r}: give each a name of its own")
+        if known or (there := self._file.there(source)) is None:
             return []
-        seen.add(source)
         s = self._settings
         chunks = chunk_texts([text], size=s["size"], overlap=s["overlap"], tokenizer=s["tokenizer"])
+        if chunks:
+            pending[name] = source
         return [_Waiting(source, chunk, chunk is chunks[-1]) for chunk in chunks[there:]]
 
-    async def _write(self, batch: list[_Waiting], run: Run) -> int:
+    async def _write(self, batch: list[_Waiting], run: Run, pending: dict[str, Source]) -> int:
         vectors = await self._embed([one.chunk.text for one in batch], run)
         chunks = [(one.source, one.chunk) for one in batch]
         complete = [one.source for one in batch if one.last]
         await asyncio.to_thread(self._file.write, chunks, complete, vectors, self._settings)
+        for source in complete:
+            del pending[source.name]
         return len(batch)
 
     async def _embed(self, texts: list[str], run: Run) -> NDArray[np.float32]:
@@ -188,7 +196,7 @@ class Corpus:
 
 
 class _Waiting(NamedTuple):
-    source: int
+    source: Source
     chunk: Chunk
     last: bool
     """The source has no chunk after it."""

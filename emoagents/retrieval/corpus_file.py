@@ -7,11 +7,11 @@ reads all vectors, a block of them at a time. A connection is opened for each pi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emoagents.errors import DataError, MissingExtraError, ParameterError, RunError
 from emoagents.retrieval.chunking import Chunk
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["MOST_NUMBERS", "CorpusFile", "Hit"]
+__all__ = ["MOST_NUMBERS", "CorpusFile", "Hit", "Source"]
 
 _MARK = 0x656D6F43
 """SQLite's application_id of a corpus, "emoC"."""
@@ -35,6 +35,7 @@ CREATE INDEX of_source ON chunk (source);
 CREATE VIRTUAL TABLE words USING fts5 (text, content='', tokenize="unicode61 remove_diacritics 0");
 """
 """The table of vectors follows with the first of them, which says how long they are."""
+_SETTINGS = {"size", "overlap", "tokenizer", "role"}
 _NEAREST = "SELECT rowid, 1 - distance FROM vectors WHERE data MATCH ? AND k = ? ORDER BY distance"
 _NEAREST_OF_ALL = """
 SELECT rowid, 1 - distance FROM (SELECT rowid, vec_distance_cosine(data, ?) AS distance FROM vectors)
@@ -62,6 +63,17 @@ class Hit:
     start: int
     end: int
     score: float
+
+
+class Source(NamedTuple):
+    """A text that chunks are from: its name, which is its alone, and the hash of what it says."""
+
+    name: str
+    digest: bytes
+
+    @classmethod
+    def of(cls, name: str, text: str) -> Source:
+        return cls(name, hashlib.sha256(text.encode()).digest())
 
 
 class CorpusFile:
@@ -99,40 +111,44 @@ class CorpusFile:
         with self._open() as file:
             if file.execute("PRAGMA application_id").get != _MARK:
                 raise DataError(str(self.path), 0, "it is no corpus of emoagents")
-            return dict(file.execute("SELECT name, value FROM setting"))
+            found: dict[str, Any] = dict(file.execute("SELECT name, value FROM setting"))
+        if not found.keys() >= _SETTINGS:
+            raise DataError(str(self.path), 0, "it is damaged (a setting is missing)")
+        return found
 
     def count(self) -> int:
         """Return the number of chunks."""
         with self._open() as file:
             return int(file.execute("SELECT count(*) FROM chunk").get)
 
-    def source(self, name: str, text: str) -> tuple[int, int | None]:
-        """Return the number of a source, a new one if need be, and how many of its chunks are there; None: all.
+    def there(self, source: Source) -> int | None:
+        """Return how many chunks of a source are there; None: all.
 
         Raises:
-            ParameterError: another text has this name.
+            ParameterError: another text has its name.
         """
-        digest = hashlib.sha256(text.encode()).digest()
-        with self._writing() as file:
-            file.execute("INSERT OR IGNORE INTO source (name, digest, complete) VALUES (?, ?, 0)", (name, digest))
-            found = file.execute("SELECT id, digest, complete FROM source WHERE name = ?", (name,)).get
-            if found[1] != digest:
-                raise ParameterError(f"{self.path} has another text as {name!r}: give this one a name of its own")
-            there = file.execute("SELECT count(*) FROM chunk WHERE source = ?", found[:1]).get
-            return found[0], None if found[2] else there
+        select = """
+            SELECT digest, complete, (SELECT count(*) FROM chunk WHERE source = source.id) FROM source WHERE name = ?
+        """
+        with self._open() as file:
+            digest, complete, count = file.execute(select, (source.name,)).get or (source.digest, 0, 0)
+        if digest != source.digest:
+            raise ParameterError(f"{self.path} has another text as {source.name!r}: give this one a name of its own")
+        return None if complete else count
 
     def write(
         self,
-        batch: Sequence[tuple[int, Chunk]],
-        complete: Sequence[int],
+        batch: Sequence[tuple[Source, Chunk]],
+        complete: Sequence[Source],
         vectors: NDArray[np.float32],
         settings: dict[str, Any],
     ) -> None:
-        """Add chunks, each with the number of its source, and their vectors, and note complete sources: all or none."""
+        """Add chunks, each with its source, and their vectors, and note complete sources: all or none."""
         with self._writing() as file:
             file.executemany("INSERT OR IGNORE INTO setting VALUES (?, ?)", settings.items())
             first = file.execute("SELECT coalesce(max(id), 0) + 1 FROM chunk").get
-            rows = [(i, source, c.start, c.end, c.text) for i, (source, c) in enumerate(batch, start=first)]
+            numbers = _numbered(file, dict.fromkeys(source for source, _ in batch))
+            rows = [(i, numbers[source], c.start, c.end, c.text) for i, (source, c) in enumerate(batch, start=first)]
             file.executemany("INSERT INTO chunk VALUES (?, ?, ?, ?, ?)", rows)
             words = ((row[0], " ".join(words_of(row[4]))) for row in rows)
             file.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", words)
@@ -141,9 +157,9 @@ class CorpusFile:
                 f" USING vec0 (data float[{vectors.shape[1]}] distance_metric=cosine)"
             )
             # what has no direction has no cosine, and a NaN would take the place of others in a search
-            numbers = ((row[0], vector.tobytes()) for row, vector in zip(rows, vectors, strict=True) if vector.any())
-            file.executemany("INSERT INTO vectors (rowid, data) VALUES (?, ?)", numbers)
-            file.executemany("UPDATE source SET complete = 1 WHERE id = ?", [(one,) for one in complete])
+            data = ((row[0], vector.tobytes()) for row, vector in zip(rows, vectors, strict=True) if vector.any())
+            file.executemany("INSERT INTO vectors (rowid, data) VALUES (?, ?)", data)
+            file.executemany("UPDATE source SET complete = 1 WHERE id = ?", [(numbers[one],) for one in complete])
 
     def nearest(self, vector: NDArray[np.float32], keep: int) -> dict[int, float]:
         """Return the chunks with the highest cosine, the best first."""
@@ -151,7 +167,7 @@ class CorpusFile:
             return {}
         select = _NEAREST if keep <= _MOST_NEAREST else _NEAREST_OF_ALL
         with self._open() as file:
-            return dict(file.execute(select, (vector.tobytes(), keep)))
+            return self._scores(file.execute(select, (vector.tobytes(), keep)))
 
     def matching(self, query: str, keep: int) -> dict[int, float]:
         """Return the chunks with the highest BM25, the best first."""
@@ -160,7 +176,13 @@ class CorpusFile:
             return {}
         select = "SELECT rowid, -rank FROM words WHERE words MATCH ? ORDER BY rank, rowid LIMIT ?"
         with self._open() as file:
-            return dict(file.execute(select, (wanted, keep)))
+            return self._scores(file.execute(select, (wanted, keep)))
+
+    def _scores(self, rows: Iterable[tuple[Any, ...]]) -> dict[int, float]:
+        found = dict(rows)
+        if None in found.values():
+            raise DataError(str(self.path), 0, "it is damaged (a chunk has no score)")
+        return found
 
     def hits(self, scores: Sequence[tuple[int, float]]) -> list[Hit]:
         """Return what the chunks of these numbers are."""
@@ -202,6 +224,15 @@ class CorpusFile:
             raise DataError(str(self.path), 0, f"can't read or write it: {error}") from None
         except (apsw.Error, UnicodeDecodeError) as error:
             raise DataError(str(self.path), 0, f"it is damaged, or no corpus of emoagents ({error})") from None
+
+
+def _numbered(file: apsw.Connection, sources: Iterable[Source]) -> dict[Source, int]:
+    """Return the number of each source, a new one if need be."""
+    found = {}
+    for source in sources:
+        file.execute("INSERT OR IGNORE INTO source (name, digest, complete) VALUES (?, ?, 0)", source)
+        found[source] = file.execute("SELECT id FROM source WHERE name = ?", (source.name,)).get
+    return found
 
 
 def require_store() -> None:
