@@ -15,6 +15,7 @@ from emoagents.context import Context
 from emoagents.errors import ParameterError, UnknownNameError
 from emoagents.evaluation.arms import MadeArm
 from emoagents.evaluation.attempt import MOST_REPLICAS, Attempter, Unit
+from emoagents.evaluation.content import context_digests, strategy_digest
 from emoagents.evaluation.findings import Findings
 from emoagents.evaluation.journal import CallJournal
 from emoagents.evaluation.record import Plan, Record, TaskInfo
@@ -118,10 +119,11 @@ def make_plan(
         raise ParameterError(f"replicas must be at most {MOST_REPLICAS}, not {replicas}")
     return Plan(
         tasks=tuple(_info(task, limit) for task in tasks),
-        arms=tuple(made.arm for made in arms),
+        arms=tuple(made.arm.model_copy(update={"digest": strategy_digest(made.strategy)}) for made in arms),
         baseline=chosen,
         model=context.door.name,
         settings=json.loads(json.dumps({**_sampling(context), **(settings or {})})),
+        digests=context_digests(context),
         seed=seed,
         replicas=replicas,
         limit=limit,
@@ -265,16 +267,32 @@ def _check_same(folder: Path, plan: Plan) -> None:
         one, other = getattr(before, what), getattr(plan, what)
         if one != other:
             raise _other(folder, f"{what} {one!r}, not {other!r}")
-    specs, tasks = {a.label: a.spec for a in before.arms}, {t.name: t for t in before.tasks}
-    for arm in plan.arms:
-        if specs.get(arm.label, arm.spec) != arm.spec:
-            raise _other(folder, f"the arm {specs[arm.label]}, not {arm.spec}")
+    _check_arms(folder, before, plan)
+    tasks = {t.name: t for t in before.tasks}
     for task in plan.tasks:
         known = tasks.get(task.name, task)
         if known.digest != task.digest:
             raise _other(folder, f"other data of the task {task.name}")
         if known.items > task.items:
             raise _other(folder, f"{known.items} items of the task {task.name}, more than {task.items}")
+
+
+def _check_arms(folder: Path, before: Plan, plan: Plan) -> None:
+    """See that arms and roles are made of the same. Plans of earlier versions do not say what of; theirs pass.
+
+    Raises:
+        ParameterError: they are not.
+    """
+    known = {arm.label: arm for arm in before.arms}
+    for arm in plan.arms:
+        old = known.get(arm.label, arm)
+        if old.spec != arm.spec:
+            raise _other(folder, f"the arm {old.spec}, not {arm.spec}")
+        if old.digest and old.digest != arm.digest:
+            raise _other(folder, f"another text of the arm {arm.label}: its card, or a file that it names, was changed")
+    if any(arm.digest for arm in before.arms) and before.digests != plan.digests:
+        changed = sorted(k for k in {*before.digests, *plan.digests} if before.digests.get(k) != plan.digests.get(k))
+        raise _other(folder, f"other parameters, or another address, of the {changed[0]}")
 
 
 def _other(folder: Path, what: str) -> ParameterError:

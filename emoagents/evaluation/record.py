@@ -24,6 +24,7 @@ class Arm(BaseModel):
         family: arms of one family differ in one choice only, as EmotionPrompt's stimuli in one tone.
         stream: which samples it draws; arms of one stream share those of equal prompts. "plain#2" is the plain prompt
             with samples of its own, for a look at what chance alone does.
+        digest: of what the spec does not tell: the cards' text, and the files that parameters name.
     """
 
     model_config = _DATA
@@ -35,6 +36,7 @@ class Arm(BaseModel):
     twin: str | None = None
     family: str | None = None
     stream: int = 1
+    digest: str = ""
 
 
 class TaskInfo(BaseModel):
@@ -65,6 +67,8 @@ class Plan(BaseModel):
     model: str
     settings: dict[str, Any] = Field(default_factory=dict)
     """Sampling settings, shots, the task's options."""
+    digests: dict[str, str] = Field(default_factory=dict)
+    """Of other parameters of the "model" and of each "role NAME", and of the role's address; no keys enter them."""
     seed: int = 0
     replicas: int = 1
     """Repetitions of each attempt with other samples."""

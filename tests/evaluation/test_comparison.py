@@ -442,6 +442,59 @@ async def test_other_data_other_parameters_and_fewer_items_are_refused(server: L
     assert server.stats.requests == before
 
 
+MINE = 'name = "{name}"\n[defaults]\nplacement = "system"\n[[stimuli]]\nid = "EP02"\ntext = "{text}"\n'
+
+
+@pytest.mark.parametrize(
+    ("arm", "first", "changed"),
+    [
+        ("emotion_prompt:EP02[card={file}]", "It matters.", "It matters a lot."),
+        ("emotion_prompt:EP02 | self_aggregation:2[emotion_prompt.card={file}]", "It matters.", "It matters a lot."),
+        ("coem:rag[documents={file},ranker=bm25,guard=off]", "A garden.", "A harbour."),
+    ],
+)
+async def test_what_a_spec_does_not_tell_is_not_mixed_into_a_folder(
+    server: LoopbackServer, tmp_path: Path, arm: str, first: str, changed: str
+) -> None:
+    file, out = tmp_path / "mine.toml", tmp_path / "out"
+    form = MINE if "card" in arm else "{text}"
+    for _ in range(2):  # written again, and the same
+        file.write_text(form.format(name="emotion_prompt", text=first))
+        comparison = await run(server, out, arm.format(file=file), limit=2, twins=False)
+    before = server.stats.requests
+    file.write_text(form.format(name="emotion_prompt", text=changed))
+    with pytest.raises(ParameterError, match=r"another text of the arm .* was changed: choose another folder"):
+        await run(server, out, arm.format(file=file), limit=2, twins=False)
+    assert server.stats.requests == before
+    _forget_digests(out)
+    again = await run(server, out, arm.format(file=file), limit=2, twins=False)  # as an older version left it
+    assert list(again.records()) == list(comparison.records())
+
+
+@pytest.mark.parametrize(
+    "change", [{"extra": {"dimensions": 8}}, {"extra": {}}, {"api_base": "http://127.0.0.1:9/v1"}], ids=str
+)
+async def test_other_settings_of_a_role_are_not_mixed_into_a_folder(
+    server: LoopbackServer, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    role = {"model": "openai/other", "api_key": "sk-one", "extra": {"dimensions": 4}}
+    await run(server, tmp_path, "plain", limit=2, models={"rank": role})
+    await run(server, tmp_path, "plain", limit=2, models={"rank": {**role, "api_key": "sk-two"}})
+    with pytest.raises(ParameterError, match="other parameters, or another address, of the role rank"):
+        await run(server, tmp_path, "plain", limit=2, models={"rank": {**role, **change}})
+    assert "sk-" not in (tmp_path / "plan.json").read_text()
+    _forget_digests(tmp_path)
+    await run(server, tmp_path, "plain", limit=2, models={"rank": {**role, **change}})
+
+
+def _forget_digests(folder: Path) -> None:
+    plan = json.loads((folder / "plan.json").read_text())
+    del plan["digests"]
+    for arm in plan["arms"]:
+        del arm["digest"]
+    (folder / "plan.json").write_text(json.dumps(plan))
+
+
 async def test_a_journal_that_cannot_be_written_ends_the_run(
     server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
