@@ -42,6 +42,14 @@ class Dense:
     def __init__(self, role: str = "rank") -> None:
         self._role = role
 
+    async def open(self, run: Run) -> None:
+        """Open the model, so that what is wrong with it is told before anything is paid.
+
+        Raises:
+            UsageError: unknown model, missing key, missing extra.
+        """
+        await run.context.door.embedder(self._role).backend()
+
     async def scores(self, queries: Sequence[str], texts: Sequence[str], run: Run) -> list[list[float]]:
         """Return the cosine of each query and each text, -1 to 1.
 
@@ -79,6 +87,10 @@ class Hybrid:
         if not k >= 0:
             raise ParameterError(f"k of reciprocal rank fusion must be at least 0, not {k!r}")
         self._k = k
+
+    async def open(self, run: Run) -> None:
+        """Open the models of those that have one. See `Dense.open`."""
+        await together(ranker.open(run) for ranker in self._rankers if isinstance(ranker, Dense | Hybrid))
 
     async def scores(self, queries: Sequence[str], texts: Sequence[str], run: Run) -> list[list[float]]:
         """Return the fused score of each query and each text."""

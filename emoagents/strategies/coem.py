@@ -47,24 +47,26 @@ class CoEM(Answering):
     """Answer with a long text in view: chunk, rank, enrich, rank again, answer.
 
     The material is a document, the conversation's earlier turns, or the model's own earlier replies. A document is
-    given as `documents`, or as all parts but the last of a user message whose content is a list of texts; where there
-    are neither, the last paragraph of the message is the question and what stands before it the document. Where there
-    are several turns and no document, the conversation is the material.
+    given as `documents`, or as all parts but the last of a user message whose content is a list of texts, be it this
+    message or an earlier one. Where there are several turns and no document, the conversation is the material; in one
+    message of one text, the last paragraph is the question (of a long text without paragraphs, the last line) and what
+    stands before it the document.
 
     Three roles may be three models: `Context(models={"rank": ..., "sage": ..., "core": ...})`. Rank is an embedding
     model; without one, the embedded one. Sage and Core without one are the context's model.
 
     Args:
         arm: "coem" (all five stages), "rag" (chunk, rank, answer) or "base" (answer), the paper's three.
-        preset: the kind of task: "document", the paper's "classification", "detection", "qa", "conversation", "summary"
-            and "expression", "financial" (classification of Finentity), or "auto": as the item says, else as above.
+        preset: the kind of task: "document", "chat", the paper's "classification", "detection", "qa", "conversation"
+            (counselling), "summary" and "expression", "financial" (classification of Finentity), or "auto": as the item
+            says, else a document or a chat, as above.
         enrich: ask Sage; False leaves that stage out.
         rerank: rank again; False leaves that stage out.
         ranker: "dense", "bm25" (no model), "hybrid" (both, reciprocal rank fusion), or an object with `scores`.
         reranker: the same for the second ranking; None: as the first.
         chunk: tokens of a chunk at most; None: as the preset says, and so below.
-        overlap: tokens that a chunk shares with the one before.
-        first: passages that the first ranking leaves; 0: all.
+        overlap: tokens that a chunk shares with the one before; None: of a smaller chunk the same part.
+        first: passages that the first ranking leaves; 0: all. None: at least `keep`.
         keep: passages in the end.
         order: of the passages before Core: as in the "document", or by "score".
         tokenizer: what counts tokens of chunks (see emoagents.retrieval).
@@ -73,8 +75,8 @@ class CoEM(Answering):
         corpus: an `emoagents.retrieval.Corpus`, or its file, that is searched instead, by the ranker's name (hybrid
             for one of your own).
         answer: fields of the answer, which is then a JSON object; else free text, or as an item says.
-        guard: before what a person says, which is not the material: "on" (patterns), "model" (a model is asked as
-            well), "off", or a CrisisGuard. A document that comes in one text with its question is looked at, too.
+        guard: before what a person says: "on" (patterns), "model" (a model is asked as well), "off", or a CrisisGuard.
+            Material is not looked at where a preset of documents is named; with "auto", all of a message is.
         locale: whose help lines the guard names, as "en-GB" or "DE"; "auto": by the language it found.
         card: a card or file that overrides part of the shipped one.
 
@@ -88,6 +90,7 @@ class CoEM(Answering):
     name: ClassVar[str] = "coem"
     primary: ClassVar[str | None] = "arm"
     pipes: ClassVar[bool] = False
+    own_roles: ClassVar[tuple[str, ...]] = ("rank", "sage", "core")
 
     arm: Arm = "coem"
     preset: str = "auto"
@@ -111,8 +114,7 @@ class CoEM(Answering):
 
     def __post_init__(self) -> None:
         settings = self._settings  # a document that can't be read is told before anything is paid
-        if self.preset != "auto":
-            settings.preset(self.preset)
+        settings.check()
         if self.guard not in GUARDS or self.locale != "auto":
             _ = self._watcher  # says what is wrong with it
         if self.corpus is not None and self.documents:
@@ -182,7 +184,7 @@ class CoEM(Answering):
         guard = await asyncio.to_thread(lambda: self._watcher)  # reads its patterns the first time
         if guard is None:
             return {}
-        said: AnswerState = {**state, "messages": spoken(state["messages"])}
+        said: AnswerState = {**state, "messages": spoken(state["messages"], self._settings)}
         return await check_for_crisis(said, run, guard, ask_model=self.guard == "model")
 
     # -- what the steps stand on ---------------------------------------------------------------------------------

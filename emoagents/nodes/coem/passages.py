@@ -13,14 +13,14 @@ from typing_extensions import TypedDict
 
 from emoagents.state import AnswerState
 
-__all__ = ["Passage", "Retrieval", "retrieval_of"]
+__all__ = ["Passage", "Retrieval", "of_query", "retrieval_of"]
 
 
 class Passage(TypedDict):
     """A passage that was found for a query.
 
-    `source` is the number of the text, or the name of a corpus' source. `insight` is what Sage said of it; None where
-    Sage was not asked or did not answer.
+    `source` is the number of the text, or the name of a corpus' source. `score` is None where all passages stayed, so
+    that none was ranked. `insight` is what Sage said of it; None where Sage was not asked or did not answer.
     """
 
     query: str
@@ -28,7 +28,7 @@ class Passage(TypedDict):
     start: int
     end: int
     text: str
-    score: float
+    score: float | None
     insight: str | None
 
 

@@ -4,51 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from emoagents.errors import BudgetExceeded, RunError
 from emoagents.nodes.coem.material import Material, read_material
 from emoagents.nodes.coem.passages import Passage, Retrieval, of_query, retrieval_of
 from emoagents.nodes.coem.settings import Settings
+from emoagents.nodes.fit import trimmed
 from emoagents.retrieval import By, Ranker, best
 from emoagents.state import AnswerState, Update
 from emoagents.step import Run
 from emoagents.together import together
 
-__all__ = ["pack", "rank", "rerank"]
+__all__ = ["rank", "rerank"]
 
 _ALL = ""
 """Name of the query of passages that are ranked without one."""
+_LONGEST_PACK = 8000
+"""Characters of a passage and its note: no embedding model takes much more."""
 
 
 async def rank(state: AnswerState, run: Run, settings: Settings) -> Update:
     """Find the passages that the next stage works on: `first` of each query where they are ranked again, else `keep`.
 
-    An unlike passage is told from the others by what Sage says of it: where both happen, all go to Sage.
+    Of a conversation that has no more than `keep` chunks, all stands before Core anyway: nothing is found.
     """
     material, retrieval = read_material(state["messages"], settings), retrieval_of(state)
-    preset = material.preset
+    preset, chunks = material.preset, retrieval["chunks"]
     count = preset.first if settings.reranks(preset) else preset.keep
     if settings.corpus is not None and material.queries:
         passages = await _from_corpus(material, run, settings, count or preset.keep)
+    elif preset.source == "conversation" and len(chunks) <= preset.keep:
+        passages = []
     else:
-        passages = await _from_texts(material, retrieval["chunks"], run, settings, count)
+        passages = await _from_texts(material, chunks, run, settings, count)
     _tell(run, "ranked", settings.ranker, passages)
     return {"retrieval": {**retrieval, "passages": passages}}
 
 
 async def rerank(state: AnswerState, run: Run, settings: Settings) -> Update:
-    """Keep the best passages of each query, now that Sage has spoken of them."""
+    """Keep the best passages of each query, now that Sage has spoken of them.
+
+    Where the ranker fails, the best of the first ranking stay: what Sage was paid for is not lost.
+    """
     material, retrieval = read_material(state["messages"], settings), retrieval_of(state)
-    if not settings.reranks(material.preset):
+    passages, keep = retrieval["passages"], material.preset.keep
+    groups = [of_query(passages, name) for name in material.queries or [_ALL]]
+    if not settings.reranks(material.preset) or all(len(group) <= keep for group in groups):
         return {}
-    groups = [of_query(retrieval["passages"], name) for name in material.queries or [_ALL]]
-    kept = await together(_reranked(group, material, retrieval, run, settings) for group in groups)
-    passages = [passage for group in kept for passage in group]
-    _tell(run, "reranked", settings.reranker, passages)
-    return {"retrieval": {**retrieval, "passages": passages}}
-
-
-def pack(passage: Passage) -> str:
-    """Return a passage with what Sage said of it (the paper's pack)."""
-    return f"{passage['text']}\n{passage['insight']}" if passage["insight"] else passage["text"]
+    try:
+        scores = await _scores_of_packs(groups, material, retrieval, run, settings)
+    except RunError as error:
+        run.emit("failure", error=str(error), budget=isinstance(error, BudgetExceeded))
+        scores = [[p["score"] or 0.0 for p in group] for group in groups]
+    kept = [
+        Passage(**{**group[i], "score": round(row[i], 6)})
+        for group, row in zip(groups, scores, strict=True)
+        for i in best(row, keep, settings.order)
+    ]
+    _tell(run, "reranked", settings.reranker, kept)
+    return {"retrieval": {**retrieval, "passages": kept}}
 
 
 async def _from_texts(
@@ -56,9 +69,9 @@ async def _from_texts(
 ) -> list[Passage]:
     texts = [material.texts[source][start:end] for source, start, end in chunks]
     names = list(material.queries) or [_ALL]
-    if not 0 < count < len(texts):  # nothing to choose from: all stay, and nobody is asked
-        rows = [[0.0] * len(texts)] * len(names)
-    elif material.queries:
+    if not texts or (not 0 < count < len(texts) and settings.order == "document"):  # all stay, as they stand
+        return [_passage(name, chunks[i], texts[i], None) for name in names for i in range(len(texts))]
+    if material.queries:
         rows = await settings.ranker.scores(list(material.queries.values()), texts, run)
     else:
         rows = [await _unlike(settings.ranker, texts, run)]
@@ -69,15 +82,15 @@ async def _from_texts(
     ]
 
 
-def _passage(query: str, chunk: Sequence[int], text: str, score: float) -> Passage:
+def _passage(query: str, chunk: Sequence[int], text: str, score: float | None) -> Passage:
     source, start, end = chunk
-    return Passage(query=query, source=source, start=start, end=end, text=text, score=round(score, 6), insight=None)
+    score = None if score is None else round(score, 6)
+    return Passage(query=query, source=source, start=start, end=end, text=text, score=score, insight=None)
 
 
 async def _from_corpus(material: Material, run: Run, settings: Settings, count: int) -> list[Passage]:
-    corpus = settings.corpus
+    corpus, name = settings.corpus, settings.ranker.name
     assert corpus is not None
-    name = settings.ranker.name
     by: By = name if name in ("bm25", "dense") else "hybrid"  # type: ignore[assignment]
     found = await together(corpus.search(query, count, run, by=by) for query in material.queries.values())
     return [
@@ -87,20 +100,26 @@ async def _from_corpus(material: Material, run: Run, settings: Settings, count: 
     ]
 
 
-async def _reranked(
-    group: Sequence[Passage], material: Material, retrieval: Retrieval, run: Run, settings: Settings
-) -> list[Passage]:
-    if len(group) <= material.preset.keep:
-        return list(group)
-    query = material.queries.get(group[0]["query"], "")
-    if material.preset.rerank == "unlike":
-        scores = await _unlike(settings.reranker, [pack(p) for p in group], run)
-    elif material.preset.rerank == "insight":
-        reading = retrieval.get("reading") or query  # Sage may have failed
-        (scores,) = await settings.reranker.scores([reading], [p["text"] for p in group], run)
-    else:
-        (scores,) = await settings.reranker.scores([query], [pack(p) for p in group], run)
-    return [{**group[i], "score": round(scores[i], 6)} for i in best(scores, material.preset.keep, settings.order)]
+async def _scores_of_packs(
+    groups: Sequence[Sequence[Passage]], material: Material, retrieval: Retrieval, run: Run, settings: Settings
+) -> list[list[float]]:
+    """Return the scores of each query's passages; all are ranked in one go, so that one request embeds them."""
+    ranker, how = settings.reranker, material.preset.rerank
+    if how == "unlike":
+        return [await _unlike(ranker, [_pack(p) for p in groups[0]], run)]
+    packs = [p["text"] if how == "insight" else _pack(p) for group in groups for p in group]
+    queries = list(material.queries.values())
+    if how == "insight":
+        queries = [retrieval.get("reading") or queries[0]]  # Sage may have failed
+    rows = await ranker.scores(queries, packs, run)
+    ends = [sum(map(len, groups[: i + 1])) for i in range(len(groups))]
+    return [list(row[end - len(group) : end]) for row, group, end in zip(rows, groups, ends, strict=True)]
+
+
+def _pack(passage: Passage) -> str:
+    """Return a passage with what Sage said of it."""
+    text = f"{passage['text']}\n{passage['insight']}" if passage["insight"] else passage["text"]
+    return trimmed(text, _LONGEST_PACK)
 
 
 async def _unlike(ranker: Ranker, texts: Sequence[str], run: Run) -> list[float]:

@@ -11,14 +11,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic import Field as Bounded
 
 from emoagents.card import Card
-from emoagents.errors import CardError, UnknownNameError
+from emoagents.errors import CardError, ParameterError, UnknownNameError
 from emoagents.fields import Field
 from emoagents.retrieval import Ranker
 
 if TYPE_CHECKING:
     from emoagents.retrieval import Corpus
 
-__all__ = ["Arm", "Preset", "Settings"]
+__all__ = ["CORE", "SAGE", "Arm", "Preset", "Settings"]
+
+SAGE, CORE = "sage", "core"
+"""The roles that interpret and that answer; the third one, Rank, is the rankers' own."""
 
 Arm: TypeAlias = Literal["base", "rag", "coem"]
 """base: the task's prompt alone. rag: chunk, rank, answer. coem: all five stages."""
@@ -42,7 +45,7 @@ class Preset(BaseModel):
         rerank: by what passages are ranked again: the "packs" (passage and insight) against the query, the passages
             against the "insight" of all, packs by how "unlike" the others they are, or "none".
         sage, core: names of the card's prompts. sage_fields: what Sage's reply must hold, as a JSON object.
-        role: how the card speaks of a user and of the assistant in a transcript.
+        speakers: who is speaking in a transcript, by the message's role.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,6 +64,7 @@ class Preset(BaseModel):
     sage: str = "sage"
     sage_fields: tuple[Field, ...] = ()
     core: str = "core"
+    speakers: Mapping[Literal["user", "assistant"], str] = {"user": "User", "assistant": "Assistant"}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Preset:
@@ -68,6 +72,8 @@ class Preset(BaseModel):
             raise ValueError(f"overlap ({self.overlap}) must be less than chunk ({self.chunk})")
         if (self.query == "queries") != bool(self.queries):
             raise ValueError('queries are given exactly where query = "queries"')
+        if 0 < self.first < self.keep:
+            raise ValueError(f"first ({self.first}) must be 0 or at least keep ({self.keep})")
         return self
 
 
@@ -90,6 +96,16 @@ class Settings:
     answer: Sequence[Field]
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
+    def check(self) -> None:
+        """Read all presets.
+
+        Raises:
+            UnknownNameError, ParameterError, CardError: one of them, or the one asked for, can't be.
+        """
+        if self.preset_name != "auto":
+            self.preset(self.preset_name)
+        _ = self._presets
+
     def preset(self, name: str) -> Preset:
         """Return the parameters of a kind of task.
 
@@ -103,7 +119,7 @@ class Settings:
     @cached_property
     def _presets(self) -> Mapping[str, Preset]:
         given: Any = self.card.defaults.get("presets", {})
-        return {name: _preset(self.card, name, {**table, **self.overrides}) for name, table in given.items()}
+        return {name: _preset(self.card, name, table, self.overrides) for name, table in given.items()}
 
     def enriches(self, preset: Preset) -> bool:
         """Return whether Sage is asked."""
@@ -115,13 +131,34 @@ class Settings:
         return self.arm == "coem" and self.rerank and preset.rerank != "none" and not silent
 
 
-def _preset(card: Card, name: str, table: Mapping[str, Any]) -> Preset:
+def _preset(card: Card, name: str, table: Mapping[str, Any], overrides: Mapping[str, Any]) -> Preset:
+    """Return a preset with the caller's own parameters in it.
+
+    Raises:
+        CardError: the card's own are wrong. ParameterError: the caller's are.
+    """
     try:
         preset = Preset.model_validate(table)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(["defaults", "presets", name, *map(str, first["loc"])])
-        raise CardError(card.name, key, first["msg"].removeprefix("Value error, ")) from None
+        raise CardError(card.name, f"defaults.presets.{name}", _first(error)) from None
     for prompt in (preset.sage, preset.core):
         card.prompt(prompt)
-    return preset
+    try:
+        return Preset.model_validate({**table, **_in_proportion(preset, overrides)})
+    except ValidationError as error:
+        raise ParameterError(f"CoEM, preset {name}: {_first(error)}") from None
+
+
+def _in_proportion(preset: Preset, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the caller's parameters, with those beside them that follow: a smaller chunk shares fewer tokens, and who
+    keeps more, finds more."""
+    size, keep = overrides.get("chunk", preset.chunk), overrides.get("keep", preset.keep)
+    overlap = min(preset.overlap, preset.overlap * size // preset.chunk)
+    first = max(preset.first, keep) if preset.first else 0
+    return {"overlap": overlap, "first": first, **overrides}
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place + ': ' if place else ''}{first['msg'].removeprefix('Value error, ')}"
