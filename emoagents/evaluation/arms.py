@@ -6,13 +6,13 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_origin
 
 from emoagents.card import load_card
 from emoagents.errors import ParameterError, UnknownNameError
 from emoagents.evaluation.oracle import Oracle, read_as_task
 from emoagents.evaluation.record import Arm
-from emoagents.registry import parse_spec, strategy, strategy_class, strategy_parameters
+from emoagents.registry import Part, parse_spec, strategy, strategy_class, strategy_parameters
 from emoagents.strategies.base import Strategy
 
 __all__ = ["MadeArm", "make_arms", "split_arms"]
@@ -114,9 +114,14 @@ class _Written:
 
     @property
     def family(self) -> str | None:
-        """Name what is left without the values behind colons, which are what a family's members differ in."""
+        """Name what is left without the values behind colons, which are what a family's members differ in.
+
+        Only wordings and sample sizes make a family: values that are stimuli, numbers or texts of one's own. Where the
+        value is one of a few names, as an arm of CoEM or a method of support, each is a way of its own, and the best
+        of them is no lucky draw among equals.
+        """
         parts = parse_spec(self.text)
-        if all(part.value is None for part in parts):
+        if all(part.value is None for part in parts) or any(map(_names_a_way, parts)):
             return None
         return f"{' | '.join(part.name for part in parts)}{self._tone}{_bracket(self.given)}{self._stream}"
 
@@ -157,6 +162,13 @@ def _read(spec: str, common: Mapping[str, str]) -> _Written:
 
 def _have(parameter: str, text: str) -> bool:
     return any(parameter in strategy_parameters(strategy_class(part.name)) for part in parse_spec(text))
+
+
+def _names_a_way(part: Part) -> bool:
+    """Return whether the value behind a colon is one of a few that the strategy's class lists by name."""
+    cls = strategy_class(part.name)
+    kind = strategy_parameters(cls)[cls.primary] if part.value is not None and cls.primary else None
+    return get_origin(kind) is Literal
 
 
 def _split_spec(spec: str) -> tuple[str, tuple[tuple[str, str], ...], int]:

@@ -71,6 +71,20 @@ def test_a_pattern_stands_for_the_stimuli_that_match() -> None:
     assert families == {None, "emotion_prompt", "emotion_prompt@neutral"}
 
 
+@pytest.mark.parametrize(
+    ("specs", "families"),
+    [
+        (["coem:base", "coem:rag", "coem:coem"], {None}),
+        (["support:vanilla", "support:self_refine"], {None}),
+        (["emotion_prompt:EP02 | gsa:2", "emotion_prompt:EP03 | gsa:2"], {"emotion_prompt | self_aggregation"}),
+        (["emotion_prompt:EP02", "emotion_prompt:It is mine."], {"emotion_prompt"}),
+        (["gsa:2", "gsa:3"], {"self_aggregation"}),
+    ],
+)
+def test_ways_of_working_are_no_family(specs: list[str], families: set[str | None]) -> None:
+    assert {made.arm.family for made in make_arms(specs, twins=False)} == families
+
+
 def test_parameters_for_all_arms_go_to_those_that_have_them() -> None:
     made = {
         m.arm.label: m for m in make_arms(["plain", "heart:1", "heart:2[verifier=none]"], common={"verifier": "oracle"})
