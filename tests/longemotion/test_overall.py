@@ -103,6 +103,21 @@ def test_a_partial_table_says_what_is_missing() -> None:
     assert "At most 2 items" in told
 
 
+def test_an_overall_score_of_a_part_is_called_so() -> None:
+    plan = plan_of()
+    whole = list(records_of(plan))
+    assert not any("of a part" in note for note in analyse_longemotion(plan, lambda: whole).notes)
+    failed = whole[6].model_copy(update={"status": "failed", "scores": {}})
+    unjudged = whole[-1].model_copy(update={"status": "unjudged", "scores": {}})
+    left = [*whole[:3], *whole[4:6], failed, *whole[7:-1], unjudged]  # the one in place 3 was not made
+    assert {whole[place].arm for place in (3, 6, -1)} == {"coem:coem"}
+    found = analyse_longemotion(plan, lambda: left)
+    assert found.arms[1].overall is not None
+    assert [note for note in found.notes if "of a part" in note] == [
+        "The overall score of coem:coem is of a part: of 12 attempts 1 not made yet, 1 failed, 1 unjudged."
+    ]
+
+
 def test_what_stands_in_for_the_papers_data_is_not_called_ec() -> None:
     plan = plan_of(source="Sahandfer/EmoBench, MIT")
     found = analyse_longemotion(plan, lambda: records_of(plan))

@@ -104,6 +104,7 @@ def _notes(plan: Plan, arms: Sequence[ArmResult], missing: Sequence[str]) -> Ite
         yield f"There is no overall score: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing."
     elif without := [arm.arm for arm in arms if arm.overall is None]:
         yield f"No overall score for {', '.join(without)}: a task has no figure there."
+    yield from _note_overall(plan, arms)
     if "EU" in ran:
         yield "Classification was run on EmoBench's short scenarios (EU), which are not the paper's long texts: no EC."
     if half := next((short for short in ran if short.startswith("EC, ")), None):
@@ -118,3 +119,18 @@ def _notes(plan: Plan, arms: Sequence[ArmResult], missing: Sequence[str]) -> Ite
             "Detection has a shortcut: in the published data the odd label is Relaxation in 113 of 136 items and "
             "Anxiety in 23. Chance is about 3 %."
         )
+
+
+def _note_overall(plan: Plan, arms: Sequence[ArmResult]) -> Iterator[str]:
+    """Say of each overall score what it does not rest on yet."""
+    planned = {task.name: task.items * plan.replicas for task in plan.tasks}
+    for arm in arms:
+        counted = [one for one in arm.tasks if one.short in TASKS] if arm.overall is not None else []
+        gaps = {
+            "not made yet": sum(max(0, planned[one.task] - one.attempts) for one in counted),
+            "failed": sum(one.failed for one in counted),
+            "unjudged": sum(one.unjudged for one in counted),
+        }
+        if told := [f"{number:,} {what}" for what, number in gaps.items() if number]:
+            whole = sum(planned[one.task] for one in counted)
+            yield f"The overall score of {arm.arm} is of a part: of {whole:,} attempts {', '.join(told)}."
