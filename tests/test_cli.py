@@ -159,6 +159,8 @@ def test_verbose_tells_every_event_on_stderr(cli: Cli, script: Callable[..., str
         ("run hi --role sage=", "--role is NAME=MODEL, as sage=openai/gpt-4o, not 'sage='"),
         ("chat --role =openai/gpt-4o", "--role is NAME=MODEL, as sage=openai/gpt-4o, not '=openai/gpt-4o'"),
         ("run hi --role a=x/y --role 'a = x/z'", "--role a is given twice"),
+        ("run hi -s gsa --role sage=x/y", "--role sage: no part of self_aggregation has roles"),
+        ("run hi -s coem --role sgae=x/y", "unknown role 'sgae'; did you mean sage?"),
         ("run hi --seed x", "invalid value for '--seed'"),
         ("run hi there", "unexpected extra argument"),
         ("run hi --strategy", "option '--strategy' requires an argument"),

@@ -151,6 +151,17 @@ def test_roles_are_part_of_the_plan_and_reach_all_workers(
     assert server.stats.requests == before
 
 
+def test_a_role_that_no_arm_has_is_refused(compare: Callable[..., Done], server: LoopbackServer) -> None:
+    for arms, said in (
+        ("plain", "--role croe: no arm has roles"),
+        ("plain, coem:base", "unknown role 'croe'; did you mean core?"),
+    ):
+        done = compare(arms, "--role", "croe=openai/other")
+        assert (done.status, said in done.err) == (2, True), done.err
+    assert server.stats.requests == 0
+    assert compare("plain, coem:base", "--role", "core=openai/other").status == 0
+
+
 def test_reports_merge_runs(compare: Callable[..., Done], cli: Cli, tmp_path: Path) -> None:
     compare("plain", out="a")
     compare("plain, self_consistency:3", out="b")

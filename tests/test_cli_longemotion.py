@@ -51,8 +51,8 @@ def evaluate(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
     sage = model(tmp_path, "sage", {".": "a passage that says little"})
 
     def call(task: str, arm: str, *more: str, data: Path = SAMPLES, judged: bool = True) -> Done:
-        line = f"longemotion eval --task {task} --data {data} -m {core} --role sage={sage} --out out"
-        ranked = ["-p", "ranker=bm25"] if arm != "plain" else []
+        line = f"longemotion eval --task {task} --data {data} -m {core} --out out"
+        ranked = ["--role", f"sage={sage}", "-p", "ranker=bm25"] if arm != "plain" else []
         return cli(line, "--arm", arm, *ranked, *(["--judge", judge] if judged else []), *more)
 
     return call

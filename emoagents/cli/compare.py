@@ -19,7 +19,7 @@ from emoagents.cli.context import context_of, read_roles
 from emoagents.cli.inputs import read_parameters
 from emoagents.cli.options import CompareOptions
 from emoagents.cli.tally import Tally
-from emoagents.errors import ParameterError
+from emoagents.errors import ParameterError, UnknownNameError
 from emoagents.evaluation.arms import split_arms
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def run_comparison(options: CompareOptions) -> int:
     context = context_of(options, stop=tuple(options.stop), concurrency=options.concurrency)
     bench = _Bench(options, recipes, tasks, context)
     arms = _arms(options, [*split_arms(options.strategies or ""), *options.arms])
+    _check_roles(context, arms)
     plan = bench.plan(arms)
     folder = _folder(options, plan)
     tally = Tally(folder)
@@ -111,6 +112,20 @@ def _arms(options: CompareOptions, specs: list[str]) -> list[MadeArm]:
     from emoagents.evaluation.arms import make_arms
 
     return make_arms(specs, common=read_parameters(options.params), twins=options.twins)
+
+
+def _check_roles(context: Context, arms: list[MadeArm]) -> None:
+    """See that each --role is a role of an arm.
+
+    Raises:
+        ParameterError: no arm has roles. UnknownNameError: none has this one.
+    """
+    known = frozenset[str]().union(*(made.strategy.roles for made in arms))
+    if context.models and not known:
+        raise ParameterError(f"--role {next(iter(context.models))}: no arm has roles")
+    for name in context.models:
+        if name not in known:
+            raise UnknownNameError("role", name, known)
 
 
 def _recipes(options: CompareOptions) -> list[TaskRecipe]:

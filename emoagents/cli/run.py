@@ -36,6 +36,7 @@ def run_strategy(options: Options) -> int:
     with Screen(verbose=options.verbose) as screen:
         context = _context(options)
         strategy = _strategy(options, parameters)
+        _check_roles(strategy, context)
         _prepare(screen, strategy, context)
         result = asyncio.run(_followed(screen, strategy, messages, context))
     seconds = time.monotonic() - began
@@ -83,6 +84,17 @@ def _context(options: Options) -> Context:
         raise ParameterError(f"--timeout must be a number of seconds above 0, not {options.timeout:g}")
     retry = Retry() if options.timeout is None else Retry(deadline=options.timeout)
     return context_of(options, cache=options.cache, retry=retry)
+
+
+def _check_roles(strategy: Strategy, context: Context) -> None:
+    """See that each --role is a role of the strategy.
+
+    Raises:
+        ParameterError: the strategy has no roles. UnknownNameError: it has not this one.
+    """
+    if context.models and not strategy.roles:
+        raise ParameterError(f"--role {next(iter(context.models))}: no part of {strategy.title} has roles")
+    strategy.check_roles(context)
 
 
 def _prepare(screen: Screen, strategy: Strategy, context: Context) -> None:

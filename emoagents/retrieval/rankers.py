@@ -21,7 +21,10 @@ __all__ = ["Dense", "Hybrid", "Ranker", "best", "make_ranker"]
 
 @runtime_checkable
 class Ranker(Protocol):
-    """Anything that says how near texts are to a query."""
+    """Anything that says how near texts are to a query.
+
+    One that asks models by role has an attribute `roles`, their names, so that a context may name them.
+    """
 
     name: str
 
@@ -41,6 +44,7 @@ class Dense:
 
     def __init__(self, role: str = "rank") -> None:
         self._role = role
+        self.roles: tuple[str, ...] = (role,)
 
     async def open(self, run: Run) -> None:
         """Open the model, so that what is wrong with it is told before anything is paid.
@@ -87,6 +91,7 @@ class Hybrid:
         if not k >= 0:
             raise ParameterError(f"k of reciprocal rank fusion must be at least 0, not {k!r}")
         self._k = k
+        self.roles: tuple[str, ...] = tuple(role for one in self._rankers for role in getattr(one, "roles", ()))
 
     async def open(self, run: Run) -> None:
         """Open the models of those that have one. See `Dense.open`."""

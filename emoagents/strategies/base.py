@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABCMeta, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar, cast, dataclass_transform
@@ -16,7 +16,7 @@ from langgraph.graph.state import CompiledStateGraph
 
 from emoagents.card import Card, load_card, override_card
 from emoagents.context import Context
-from emoagents.errors import CompositionError, EmoagentsError, ParameterError, did_you_mean
+from emoagents.errors import CompositionError, EmoagentsError, ParameterError, UnknownNameError, did_you_mean
 from emoagents.model.loop import run_sync
 from emoagents.model.request import Backend, Message
 from emoagents.result import Result
@@ -92,6 +92,8 @@ class Strategy(metaclass=_Validating):
     kind: ClassVar[Literal["prepare", "answer"]]
     primary: ClassVar[str | None] = None
     """The parameter that a short form sets: "heart:3"."""
+    own_roles: ClassVar[tuple[str, ...]] = ()
+    """Roles by which its own steps ask, see `Context.models`."""
 
     # -- what a strategy is made of ------------------------------------------------------------------------------
 
@@ -113,6 +115,25 @@ class Strategy(metaclass=_Validating):
     @abstractmethod
     def expected_calls(self) -> str:
         """Say how many model calls a run makes, as "4 (3 samples + 1 synthesis)"."""
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """All roles by which it asks: its own, and those of its parts, of what it nests, and of what has `roles`."""
+        values = (getattr(self, f.name) for f in dataclasses.fields(cast(Any, self)))
+        parts = (part for value in values for part in (value if isinstance(value, tuple) else (value,)))
+        return frozenset(self.own_roles).union(*(_roles_of(part) for part in parts))
+
+    def check_roles(self, context: Context) -> None:
+        """See that a context names no role that this strategy has not. Without any roles it takes all, as one of
+        several strategies that are given the same context; and a `pooled` context may name roles of others.
+
+        Raises:
+            UnknownNameError: it does.
+        """
+        if self.roles and context.pool is None:
+            for name in context.models:
+                if name not in self.roles:
+                    raise UnknownNameError("role", name, self.roles)
 
     @cached_property
     def graph(self) -> CompiledStateGraph[Any, Context, Any, Any]:
@@ -144,7 +165,7 @@ class Strategy(metaclass=_Validating):
             context: all settings of the run; its budget and ledger begin anew.
 
         Raises:
-            UsageError: the caller's mistake.
+            UsageError: the caller's mistake; `UnknownNameError` where the context names a role that it has not.
             RunError: the run failed and there is no answer at all.
         """
         return run_sync(lambda: self.arun(messages, model=model, context=context))
@@ -154,6 +175,7 @@ class Strategy(metaclass=_Validating):
     ) -> Result:
         """Answer. See `run`."""
         account = _account(model, context)
+        self.check_roles(account)
         try:
             state = await self.graph.ainvoke(_input(messages), context=account, output_keys=_RESULT_CHANNELS)
         except EmoagentsError as error:
@@ -169,6 +191,7 @@ class Strategy(metaclass=_Validating):
         Events are dicts with "event" and "node"; see docs/events.md for their kinds. See `run` for the rest.
         """
         account = _account(model, context).fresh(stream=True)
+        self.check_roles(account)
         state: dict[str, Any] = {}
         stream: Any = self.graph.astream(
             _input(messages),
@@ -299,6 +322,12 @@ def require_solver(owner: str, solver: object) -> None:
             f"{owner}: {solver.title} can't be a solver while its crisis guard is on: the guard's reply must reach the "
             "person, and would be one attempt among others; put a guard before it all, then turn this one off"
         )
+
+
+def _roles_of(part: object) -> frozenset[str]:
+    """Return the roles that what a strategy was given asks by, as a solver or a ranker."""
+    roles = getattr(part, "roles", ())
+    return frozenset(roles) if isinstance(roles, Iterable) and not isinstance(roles, str | Mapping) else frozenset()
 
 
 def _tool_calls(message: AnyMessage) -> list[dict[str, Any]]:

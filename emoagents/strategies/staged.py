@@ -82,6 +82,11 @@ class Staged(Answering, metaclass=_OfCard):
     def title(self) -> str:
         return self._card.name
 
+    @property
+    def own_roles(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The roles of its stages."""
+        return tuple(stage.role for stage in self._card.stages if stage.role is not None)
+
     # -- in a graph ----------------------------------------------------------------------------------------------
 
     def wire(self, wiring: Wiring) -> None:

@@ -13,8 +13,21 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 
-from emoagents import Budget, Context, Plain, Retry, Role, ScriptedModel
-from emoagents.errors import BudgetExceeded, EmoagentsError, ModelConfigError, ParameterError
+from emoagents import (
+    Budget,
+    CoEM,
+    Context,
+    EmotionPrompt,
+    Heart,
+    Plain,
+    Resample,
+    Retry,
+    Role,
+    ScriptedModel,
+    SelfConsistency,
+)
+from emoagents.errors import BudgetExceeded, EmoagentsError, ModelConfigError, ParameterError, UnknownNameError
+from emoagents.retrieval import Dense, Hybrid
 from emoagents.state import AnswerState, Update
 from emoagents.step import Run, step
 from tests.loopback import LoopbackServer
@@ -114,6 +127,35 @@ def test_the_roles_of_a_graph_can_come_as_json() -> None:
     known = Plain().graph.get_context_jsonschema() or {}
     assert set(known["$defs"]["Role"]["properties"]) >= {"model", "api_base", "temperature"}
     assert Context(models={"a": cast(Any, {"model": "openai/x"})}).models == {"a": Role(model="openai/x")}
+
+
+# -- names -------------------------------------------------------------------------------------------------------
+
+
+def test_a_role_that_the_strategy_has_not_is_refused_before_anything_is_asked() -> None:
+    core = model("core")
+    context = Context(model=core, models={"sgae": model("sage")})
+    for strategy in (CoEM("base", guard="off"), Heart(solver=CoEM("base", guard="off"), verifier="exact:core")):
+        with pytest.raises(UnknownNameError, match="unknown role 'sgae'; did you mean sage"):
+            strategy.run("Q", context=context)
+    assert not core.calls
+    assert Plain().run("Q", context=context).answer == "core", "what has no roles is given those of others"
+    pooled = context.pooled()
+    assert CoEM("base", guard="off").run("Q", context=pooled).answer == "core", "what is for many, too"
+
+
+async def test_a_stream_refuses_it_too() -> None:
+    with pytest.raises(UnknownNameError, match="unknown role 'sgae'"):
+        async for _ in CoEM("base").astream("Q", context=Context(model=model("core"), models={"sgae": "openai/x"})):
+            pass
+
+
+def test_a_strategy_has_the_roles_of_its_parts() -> None:
+    named = {"rank", "sage", "core"}
+    assert CoEM().roles == SelfConsistency(solver=CoEM(guard="off")).roles == named
+    assert (EmotionPrompt("EP02") | Resample(solver=CoEM(guard="off"))).roles == named
+    assert CoEM(ranker=Hybrid(["bm25", Dense("picky")])).roles == {*named, "picky"}
+    assert Plain().roles == Heart().roles == set()
 
 
 # -- keys --------------------------------------------------------------------------------------------------------

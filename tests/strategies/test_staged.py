@@ -26,7 +26,15 @@ from emoagents import (
 )
 from emoagents.card.check_stages import RESERVED
 from emoagents.cli import main
-from emoagents.errors import CardError, CompositionError, ModelCallError, NoAnswerError, ParameterError, UnparsedError
+from emoagents.errors import (
+    CardError,
+    CompositionError,
+    ModelCallError,
+    NoAnswerError,
+    ParameterError,
+    UnknownNameError,
+    UnparsedError,
+)
 from emoagents.model.request import Choice
 from emoagents.model.retry import Retry
 from emoagents.result import Result
@@ -230,6 +238,9 @@ def test_a_stages_settings_reach_the_model() -> None:
     assert not any(c.prompt.startswith("MOOD") for c in model.calls)
     Staged(change(WORRIES, "feel", role="sage")).run("Q", model=model)  # no such role: the context's own model
     assert any(c.prompt.startswith("MOOD") for c in model.calls)
+    assert Staged(card).roles == {"sage"}
+    with pytest.raises(UnknownNameError, match="unknown role 'wise'; there are sage"):
+        Staged(card).run("Q", context=Context(model=model, models={"wise": sage}))
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])).filter(str.strip))
