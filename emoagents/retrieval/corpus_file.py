@@ -42,7 +42,7 @@ SELECT rowid, 1 - distance FROM (SELECT rowid, vec_distance_cosine(data, ?) AS d
 ORDER BY distance, rowid LIMIT ?
 """
 _MOST_NEAREST = 4096
-"""What sqlite-vec finds in one search; the slower way for more reads row by row and sorts."""
+"""What sqlite-vec finds in one search; for more, all are read row by row and sorted."""
 MOST_NUMBERS = 8192
 """The longest vector that sqlite-vec holds."""
 _PATIENCE = 60_000
@@ -98,7 +98,7 @@ class CorpusFile:
         except OSError as error:
             raise DataError(str(self.path), 0, f"can't write it: {error.strerror}") from None
         with self._open() as file:
-            # large pages: sqlite-vec reads blocks of a megabyte and more from them half as fast again
+            # a block of vectors is a megabyte and more: from SQLite's small pages, going row by row takes twice as long
             file.execute("PRAGMA page_size = 65536; PRAGMA journal_mode = WAL")
         with self._writing() as file:
             file.execute(_SCHEMA)
