@@ -18,9 +18,12 @@ class Result:
 
     Attributes:
         answer: the text.
-        strategy: how it was made, as "emotion_prompt | self_aggregation". model: by which model.
+        strategy: how it was made, as "emotion_prompt | self_aggregation".
+        model: which model gave it: the context's, or that of the role that the strategy has answer.
         stopped_by: "complete" (ran to its end), "verified" (a verifier accepted it), "rounds" (no more rounds),
-            "budget" (the best answer there was when the budget ended) or "crisis".
+            "budget" (the best answer there was when the budget ended), "failed" (the best there was when a later
+            request failed), "unparsed" (the answer, or the choice among answers, could not be read as what was asked
+            for) or "crisis".
         verified: True or False where a verifier judged the answer, None where none did or it could not.
         usage: what it cost in total. usage_by_node: the same for each node.
         trace: everything that was sent, answered and decided, in order; plain JSON data.

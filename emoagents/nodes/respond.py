@@ -40,17 +40,19 @@ def conclude(
     verified: bool | None = None,
     message_id: str | None = None,
     metadata: Mapping[str, Any] | None = None,
+    role: str | None = None,
 ) -> Update:
     """Return the update that ends a strategy: the answer, and one assistant message more.
 
     Args:
         metadata: what else the message's `response_metadata` shall hold; plain JSON data.
+        role: by which role the answer was asked for: its model is the message's `model_name`.
     """
     completion = answer if isinstance(answer, Completion) else Completion(text=answer)
     message = _message(completion)
     message.id = message_id or new_message_id()
     message.response_metadata = {
-        "model_name": run.context.door.name,
+        "model_name": run.context.door.of(role).name,
         "finish_reason": completion.finish_reason,
         "stopped_by": stopped_by,
         "verified": verified,

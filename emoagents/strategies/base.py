@@ -208,17 +208,17 @@ class Strategy(metaclass=_Validating):
         yield {"event": "result", "node": "", "result": self._result(state, account)}
 
     def _result(self, state: dict[str, Any], account: Context) -> Result:
-        ledger = account.door.ledger
+        ledger, last = account.door.ledger, state["messages"][-1]
         return Result(
             answer=state["answer"],
             strategy=self.title,
-            model=account.door.name,
+            model=last.response_metadata.get("model_name", account.door.name),
             stopped_by=state["stopped_by"],
             verified=state.get("verified"),
             usage=ledger.total,
             usage_by_node=dict(ledger.nodes),
             trace=state["trace"],
-            tool_calls=_tool_calls(state["messages"][-1]),
+            tool_calls=_tool_calls(last),
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Strategy:

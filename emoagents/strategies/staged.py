@@ -152,7 +152,8 @@ class Staged(Answering, metaclass=_OfCard):
             if not last or reply is None:
                 return update
             answer = replace(reply, text=outcome.fields[self._card.reply or ""])
-            return {**update, **conclude(run, answer, stopped_by="complete", message_id=message_id)}
+            ending = conclude(run, answer, stopped_by="complete", message_id=message_id, role=stage.role)
+            return {**update, **ending}
 
         ask.__name__ = stage.id
         return ask

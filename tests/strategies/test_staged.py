@@ -239,6 +239,10 @@ def test_a_stages_settings_reach_the_model() -> None:
     Staged(change(WORRIES, "feel", role="sage")).run("Q", model=model)  # no such role: the context's own model
     assert any(c.prompt.startswith("MOOD") for c in model.calls)
     assert Staged(card).roles == {"sage"}
+    last = Staged(change(WORRIES, WORRIES["stages"][-1]["id"], role="sage"))
+    wise = ScriptedModel(SAYS, name="wise")
+    assert last.run("Q", context=Context(model=model, models={"sage": wise})).model == "wise", "who answered"
+    assert last.run("Q", model=model).model == Staged(card).run("Q", model=model).model == model.name
     with pytest.raises(UnknownNameError, match="unknown role 'wise'; there are sage"):
         Staged(card).run("Q", context=Context(model=model, models={"wise": sage}))
 
