@@ -37,6 +37,9 @@ class Context:
     Attributes:
         model: litellm's name ("openai/gpt-4o-mini"), "embedded/smollm2", "scripted/FILE.json", or a backend
             object. None: the environment's `EMOAGENTS_MODEL`, else the embedded model.
+        models: for each role of a strategy (`Strategy.roles`) the model that does its part: a name, a backend object,
+            or a `Role` with settings of its own. A role that is not here is `model`; one that is to embed,
+            "embedded/minilm".
         temperature, top_p, max_tokens, stop, seed: sampling settings in OpenAI's meaning; None leaves the
             provider's default. A strategy that needs a temperature of its own uses it where this one is None.
         budget: what may be spent at most.

@@ -39,7 +39,7 @@ Update: TypeAlias = dict[str, Any]
 """What a step changes in the state."""
 
 StopReason: TypeAlias = str
-"""Why a run stopped: "complete", "verified", "rounds", "budget" or "crisis"."""
+"""Why a run stopped: "complete", "verified", "rounds", "budget", "failed", "unparsed" or "crisis"; see `Result`."""
 
 
 class Input(TypedDict):
