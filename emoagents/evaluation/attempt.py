@@ -172,6 +172,7 @@ def _what(unit: Unit) -> dict[str, Any]:
         "question": _question(asked[-1].get("content")) if asked else "",
         "targets": unit.item.targets,
         "groups": dict(unit.item.groups),
+        "cluster": unit.item.cluster,
     }
 
 

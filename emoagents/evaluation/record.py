@@ -124,6 +124,7 @@ class Record(BaseModel):
         scores: value of each metric, 0 to 1.
         question: the last user message of the item, for people to read. messages: all that was asked.
         answer: the last answer. parsed: what the metric read from it.
+        cluster: items of one cluster are no independent evidence: they are resampled together. "": stands for itself.
         trace: everything that was sent, answered and decided; docs/events.md.
     """
 
@@ -140,6 +141,7 @@ class Record(BaseModel):
     parsed: str | None = None
     targets: tuple[str, ...] = ()
     groups: dict[str, str] = Field(default_factory=dict)
+    cluster: str = ""
     stopped_by: str | None = None
     verified: bool | None = None
     spent: Spent = Spent()

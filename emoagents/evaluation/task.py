@@ -28,6 +28,7 @@ class Item:
         messages: what is asked, in OpenAI's format.
         targets: reference answers; which of them count, and how, is the metric's.
         groups: columns by which results can be broken down, as {"emotion": "anger", "language": "en"}.
+        cluster: what several items share, as a text that all ask about: those of one cluster are resampled together.
         data: what else the task needs to attempt or score it; plain JSON data.
     """
 
@@ -35,6 +36,7 @@ class Item:
     messages: tuple[Message, ...]
     targets: tuple[str, ...] = ()
     groups: Mapping[str, str] = field(default_factory=dict)
+    cluster: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -293,6 +293,41 @@ def test_an_arm_hardly_ever_differs_from_itself() -> None:
     assert np.mean(held) >= 0.93
 
 
+def test_items_of_a_cluster_are_drawn_together() -> None:
+    """Four replies in each of six conversations, all of one conversation alike: six pieces of evidence, not 24."""
+    which, better = plan([arm("a"), arm("b")], {"t": 24}), (0.1, 0.5, 0.2, 0.4, 0.05, 0.3)
+    records = list(filled(which, lambda a, t, i, k: 0.2 + (better[i // 4] if a == "b" else 0)))
+    held = [r.model_copy(update={"cluster": f"talk {int(r.item) // 4}"}) for r in records]
+    found, free = analyse(which, held, resamples=500), analyse(which, records, resamples=500)
+    together, alone = difference(found, "b"), difference(free, "b")
+    assert (together.n, together.difference) == (24, pytest.approx(alone.difference))
+    assert together.p == pytest.approx(2 / 2**6)  # exact: six conversations, all better
+    assert alone.p < together.p / 5
+    assert together.high - together.low > 1.5 * (alone.high - alone.low)
+    (one, other) = ((r.low or 0, r.high or 0) for r in (row(found, "b"), row(free, "b")))
+    assert one[1] - one[0] > 1.5 * (other[1] - other[0])
+    assert any("The 24 items of t come in 6 clusters" in note for note in found.notes)
+    assert not any("cluster" in note for note in free.notes)
+
+
+def test_right_or_wrong_in_clusters_is_no_case_for_mcnemar() -> None:
+    which = plan([arm("a"), arm("b")], {"t": 24})
+    records = filled(which, lambda a, t, i, k: float(a == "b" and i >= 4))
+    held = [r.model_copy(update={"cluster": f"talk {int(r.item) // 4}"}) for r in records]
+    found = difference(analyse(which, held, resamples=500), "b")
+    assert (found.test, found.wins, found.losses, found.ties) == ("sign-flip permutation", 20, 0, 4)
+    assert found.p == pytest.approx(2 / 2**5)  # five conversations differ
+
+
+def test_a_selection_keeps_clusters_whole() -> None:
+    which = plan([arm("base"), arm("x", family="f"), arm("y", family="f")], {"t": 24})
+    records = filled(which, lambda a, t, i, k: float(a == "x"), groups={})
+    held = [r.model_copy(update={"cluster": f"talk {int(r.item) // 4}"}) for r in records]
+    (found,) = analyse(which, held, resamples=200).selections
+    assert (found.chosen, found.n, found.difference) == (("x", "x"), 24, 1.0)
+    assert found.p == pytest.approx(2 / 2**6)
+
+
 # -- selection --------------------------------------------------------------------------------------------------------
 
 

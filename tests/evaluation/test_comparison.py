@@ -44,6 +44,7 @@ class Sums(Task):
                 messages=({"role": "user", "content": f"How much is {i} and {i}?"},),
                 targets=(str(2 * i),),
                 groups={"kind": "even" if i % 2 == 0 else "odd"},
+                cluster=f"number {i}",
             )
 
     def check(self, item: Item, answer: str) -> Score:
@@ -118,6 +119,7 @@ async def test_a_record_holds_all_there_is_to_know(server: LoopbackServer, tmp_p
     assert record.question == f"How much is {number} and {number}?"
     assert record.targets == (str(2 * number),)
     assert record.groups == {"kind": "even" if number % 2 == 0 else "odd"}
+    assert record.cluster == f"number {number}"
     call = next(e for e in record.trace if e["event"] == "call")
     assert call["prompt"][-1]["content"].endswith("This is very important to my career.")
     assert call["answers"][0]["text"] == record.answer

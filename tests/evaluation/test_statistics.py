@@ -145,6 +145,54 @@ def test_ties_have_a_p_of_1() -> None:
     assert sign_flip_ps([np.zeros((2, 7)), np.zeros((2, 0))], 1000, rng()).tolist() == [1.0, 1.0]
 
 
+# -- clusters ---------------------------------------------------------------------------------------------------------
+
+
+def test_clusters_of_one_item_change_nothing() -> None:
+    gaps, alone = rng(3).normal(0.2, 1, size=(3, 25)), np.arange(25)
+    assert sign_flip_ps([gaps], 500, rng(), [alone]).tolist() == sign_flip_ps([gaps], 500, rng()).tolist()
+    assert spreads([gaps], [alone]) == pytest.approx(spreads([gaps]))
+    clustered = mean_intervals([gaps], floor=-9, ceiling=9, alpha=0.05, resamples=500, rng=rng(), clusters=[alone])
+    free = mean_intervals([gaps], floor=-9, ceiling=9, alpha=0.05, resamples=500, rng=rng())
+    assert [one[:2] for one in clustered] == [pytest.approx(one[:2]) for one in free]
+
+
+def test_copies_in_a_cluster_are_no_more_evidence_than_one() -> None:
+    gaps = rng(5).normal(0.3, 1, size=(2, 20))
+    copied, codes = np.repeat(gaps, 3, axis=1), np.repeat(np.arange(20), 3)
+    assert sign_flip_ps([copied], 500, rng(), [codes]) == pytest.approx(sign_flip_ps([gaps], 500, rng()))
+    given = {"floor": -9.0, "ceiling": 9.0, "alpha": 0.05, "resamples": 500}
+    together = mean_intervals([copied], **given, rng=rng(), clusters=[codes])
+    once = mean_intervals([gaps], **given, rng=rng())
+    assert [one[:2] for one in together] == [pytest.approx(one[:2], abs=1e-8) for one in once]
+    assert spreads([copied], [codes]) / np.sqrt(60) == pytest.approx(spreads([gaps]) / np.sqrt(20))
+
+
+def test_intervals_of_whole_clusters_cover_and_tests_keep_their_level() -> None:
+    """Clusters of 1 to 5 items that share most of their difference, which has no direction."""
+    codes = np.repeat(np.arange(40), rng(1).integers(1, 6, 40))
+    shared, own = rng(2).normal(size=(400, 40)), rng(3).normal(0, 0.3, size=(400, len(codes)))
+    gaps = shared[:, codes] + own
+    given = {"floor": -9.0, "ceiling": 9.0, "alpha": 0.05, "resamples": 400}
+    covered = {}
+    for name, clusters in (("clusters", [codes]), ("items", None)):
+        found = mean_intervals([gaps], **given, rng=rng(), clusters=clusters)
+        covered[name] = np.mean([low <= 0 <= high for low, high, _ in found])
+    assert 0.9 <= covered["clusters"] <= 0.98
+    assert covered["items"] < 0.8
+    assert np.mean(sign_flip_ps([gaps], 1000, rng(), [codes]) < 0.05) == pytest.approx(0.05, abs=0.04)
+    assert np.mean(sign_flip_ps([gaps], 1000, rng()) < 0.05) > 0.15
+
+
+def test_one_cluster_and_gaps_in_clusters_are_no_crash() -> None:
+    gaps = np.array([[0.1, 0.4, np.nan, 0.2], [np.nan, np.nan, 0.5, 0.5]])
+    given = {"floor": -1.0, "ceiling": 1.0, "alpha": 0.05, "resamples": 200}
+    for codes in (np.zeros(4, dtype=int), np.array([0, 0, 1, 1])):
+        for low, high, _ in mean_intervals([gaps], **given, rng=rng(), clusters=[codes]):
+            assert -1 <= low <= high <= 1
+    assert sign_flip_ps([gaps], 200, rng(), [np.zeros(4, dtype=int)]).tolist() == [1.0, 1.0]
+
+
 def test_p_is_uniform_where_there_is_no_difference() -> None:
     ps = sign_flip_ps([rng(4).standard_t(4, size=(1500, 30))], 2000, rng())
     for level in (0.01, 0.05, 0.2, 0.5):

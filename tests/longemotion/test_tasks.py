@@ -187,6 +187,18 @@ def test_a_summary_has_its_sections_as_sources() -> None:
     assert model.model_validate(dict.fromkeys(names, ""))  # what a report does not say stays empty
 
 
+def test_replies_in_one_conversation_are_a_cluster_and_so_are_questions_on_one_text() -> None:
+    replies = list(task_of("conversation").items())
+    assert [item.cluster for item in replies] == [item.id.partition("-")[0] for item in replies]
+    assert len({item.cluster for item in replies}) < len(replies)
+    clusters: dict[str, set[str]] = {}
+    for item in task_of("qa").items():
+        clusters.setdefault(item.cluster, set()).add(parts_of(item.messages[0])[0])
+    assert all(len(texts) == 1 for texts in clusters.values())
+    assert len({text for texts in clusters.values() for text in texts}) == len(clusters)
+    assert all(not item.cluster for item in task_of("detection").items())
+
+
 def test_a_conversation_is_one_of_alternating_roles() -> None:
     items = list(task_of("conversation").items())
     assert [item.id for item in items] == ["1-4-03", "1-4-05", "1-4-07", "2-4-01"]

@@ -10,7 +10,7 @@ from emoagents.evaluation.analysis.collect import Collected, collect
 from emoagents.evaluation.analysis.differences import differences
 from emoagents.evaluation.analysis.repair import repair_rows
 from emoagents.evaluation.analysis.rows import arm_rows, group_rows
-from emoagents.evaluation.analysis.scores import tabulate
+from emoagents.evaluation.analysis.scores import Scores, tabulate
 from emoagents.evaluation.analysis.selection import selections
 from emoagents.evaluation.findings import ALL_TASKS, ArmRow, Difference, Findings
 from emoagents.evaluation.record import Plan, Record
@@ -65,7 +65,7 @@ def _analysed(collected: Collected, counted: Findings, alpha: float, resamples: 
             "groups": tuple(group_rows(collected, scores)),
         }
     )
-    return found.model_copy(update={"notes": tuple(_notes(collected, found))})
+    return found.model_copy(update={"notes": tuple(_notes(collected, scores, found))})
 
 
 def _missing(collected: Collected) -> int:
@@ -80,7 +80,7 @@ def _missing(collected: Collected) -> int:
 # -- notes ------------------------------------------------------------------------------------------------------------
 
 
-def _notes(collected: Collected, found: Findings) -> Iterator[str]:
+def _notes(collected: Collected, scores: Scores, found: Findings) -> Iterator[str]:
     attempts = collected.attempts.values()
     if failed := sum(a.score is None and not a.unjudged for a in attempts):
         yield f"{_count(failed, 'attempt')} failed: counted, and in no mean."
@@ -95,6 +95,7 @@ def _notes(collected: Collected, found: Findings) -> Iterator[str]:
     if unpriced := sum(a.usd is None for a in attempts):
         yield f"{_count(unpriced, 'attempt')} used a model whose price is not known: their arms have no cost in USD."
     yield from _note_tasks(collected, found.arms)
+    yield from _note_clusters(scores)
     yield from _note_pairs(found.differences)
     if any("oracle" in arm.spec for arm in collected.plan.arms):
         yield "Arms with an oracle verifier see the right answer: an upper bound, not a deployable score."
@@ -111,6 +112,18 @@ def _note_tasks(collected: Collected, rows: Sequence[ArmRow]) -> Iterator[str]:
         yield f"{_count(len(empty), 'arm')} without a score in some task: all tasks means the others there."
     elif empty:
         yield f"{_count(len(empty), 'arm')} {_have(len(empty))} no score at all."
+
+
+def _note_clusters(scores: Scores) -> Iterator[str]:
+    for task, items, codes in zip(scores.tasks, scores.items, scores.clusters, strict=True):
+        if codes is None:
+            continue
+        count = len(set(codes.tolist()))
+        few = "" if count >= FEW else f" There are fewer than {FEW}: intervals are rough, and often too short."
+        yield (
+            f"The {_count(len(items), 'item')} of {task} come in {_count(count, 'cluster')}, as replies in one "
+            f"conversation do: intervals and tests draw and swap whole clusters.{few}"
+        )
 
 
 def _note_pairs(rows: Sequence[Difference]) -> Iterator[str]:

@@ -37,7 +37,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Collected:
-    """The attempts of a comparison, each once, and its items' groups.
+    """The attempts of a comparison, each once, and its items' groups and clusters.
 
     Attributes:
         strangers: records left out because the plan has no such task, arm or replica.
@@ -46,6 +46,7 @@ class Collected:
     plan: Plan
     attempts: dict[Key, Attempt] = field(default_factory=dict)
     groups: dict[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    clusters: dict[tuple[str, str], str] = field(default_factory=dict)
     strangers: int = 0
 
 
@@ -64,6 +65,8 @@ def collect(plan: Plan, records: Iterable[Record]) -> Collected:
         task, item, arm = tasks[record.task], items.setdefault(record.item, record.item), arms[record.arm]
         found.attempts[task, item, arm, record.replica] = _kept(record, metrics[task])
         found.groups.setdefault((task, item), record.groups)
+        if record.cluster:
+            found.clusters.setdefault((task, item), record.cluster)
     return found
 
 

@@ -42,9 +42,10 @@ def differences(plan: Plan, scores: Scores, rows: Sequence[ArmRow], alpha: float
     if not pairs:
         return []
     first, second = [pair.arm for pair in pairs], [pair.reference for pair in pairs]
-    whole = [(ALL_TASKS, list(scores.values))] if len(scores.tasks) > 1 else []
+    each = [(task, [v], [c]) for task, v, c in zip(scores.tasks, scores.values, scores.clusters, strict=True)]
+    whole = [(ALL_TASKS, list(scores.values), list(scores.clusters))] if len(scores.tasks) > 1 else []
     found: list[Difference] = []
-    for part, (task, strata) in enumerate([*zip(scores.tasks, ([v] for v in scores.values), strict=True), *whole]):
+    for part, (task, strata, clusters) in enumerate([*each, *whole]):
         compared = compare(
             [values[first] for values in strata],
             [values[second] for values in strata],
@@ -53,6 +54,7 @@ def differences(plan: Plan, scores: Scores, rows: Sequence[ArmRow], alpha: float
             resamples=resamples,
             flips=max(resamples, min(_MOST, ceil(4 * len(pairs) / alpha))),
             rng=generator(plan.seed, _RANDOM, part),
+            clusters=clusters,
         )
         kept = [(pair, one) for pair, one in zip(pairs, compared, strict=True) if one is not None]
         found += _corrected(scores.arms, task, kept, costs, alpha)

@@ -7,7 +7,7 @@ from typing import Any
 
 from emoagents.evaluation.analysis.collect import Attempt, Collected
 from emoagents.evaluation.analysis.compare import Estimate, estimate
-from emoagents.evaluation.analysis.resampling import Array, generator
+from emoagents.evaluation.analysis.resampling import Array, Clusters, generator
 from emoagents.evaluation.analysis.scores import Scores
 from emoagents.evaluation.findings import ALL_TASKS, ArmRow, GroupRow
 
@@ -25,17 +25,19 @@ def arm_rows(collected: Collected, scores: Scores, alpha: float, resamples: int)
     """
     attempts = _attempts(collected)
 
-    def estimates(strata: Sequence[Array], part: int) -> list[Estimate]:
-        return estimate(strata, scores.single, alpha, resamples, generator(collected.plan.seed, _RANDOM, part))
+    def estimates(strata: Sequence[Array], clusters: Clusters, part: int) -> list[Estimate]:
+        rng = generator(collected.plan.seed, _RANDOM, part)
+        return estimate(strata, scores.single, alpha, resamples, rng, clusters)
 
+    single = (estimates([v], [c], k) for k, (v, c) in enumerate(zip(scores.values, scores.clusters, strict=True)))
     tasks = [
         [_row(arm, task, one, attempts.get((task, arm), [])) for arm, one in zip(scores.arms, found, strict=True)]
-        for task, found in zip(scores.tasks, (estimates([v], k) for k, v in enumerate(scores.values)), strict=True)
+        for task, found in zip(scores.tasks, single, strict=True)
     ]
     if len(tasks) == 1:
         whole = [row.model_copy(update={"task": ALL_TASKS}) for row in tasks[0]]
     else:
-        found = estimates(scores.values, len(tasks))
+        found = estimates(scores.values, scores.clusters, len(tasks))
         whole = [
             _whole(rows, one, [a for task in scores.tasks for a in attempts.get((task, rows[0].arm), [])])
             for rows, one in zip(zip(*tasks, strict=True), found, strict=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from emoagents.evaluation.analysis.collect import Collected
-from emoagents.evaluation.analysis.resampling import Array
+from emoagents.evaluation.analysis.resampling import Array, Clusters
 
 __all__ = ["Scores", "tabulate"]
 
@@ -21,6 +23,7 @@ class Scores:
     Attributes:
         items: ids of each task's items, sorted: the order in which records came changes nothing.
         single: attempts were not repeated, so a score of 0 or 1 is one trial.
+        clusters: the number of each item's cluster, for each task; None for a task whose items stand for themselves.
     """
 
     arms: tuple[str, ...]
@@ -28,6 +31,7 @@ class Scores:
     items: tuple[tuple[str, ...], ...]
     values: tuple[Array, ...]
     single: bool
+    clusters: Clusters
 
 
 def tabulate(collected: Collected) -> Scores:
@@ -45,7 +49,15 @@ def tabulate(collected: Collected) -> Scores:
         np.array([[_mean(sums.get((task, item, arm))) for item in own] for arm in arms]).reshape(len(arms), len(own))
         for task, own in zip(tasks, items, strict=True)
     )
-    return Scores(arms, tasks, items, values, plan.replicas == 1)
+    clusters = tuple(_codes(collected, task, own) for task, own in zip(tasks, items, strict=True))
+    return Scores(arms, tasks, items, values, plan.replicas == 1, clusters)
+
+
+def _codes(collected: Collected, task: str, items: Sequence[str]) -> npt.NDArray[np.int64] | None:
+    """Return the number of each item's cluster; an item without one is one of its own."""
+    names = [collected.clusters.get((task, item)) or f"\0{item}" for item in items]
+    found, codes = np.unique(np.array(names, dtype=object), return_inverse=True)
+    return None if len(found) == len(names) else np.asarray(codes, dtype=np.int64)
 
 
 def _mean(scores: list[float] | None) -> float:

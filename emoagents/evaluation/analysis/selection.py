@@ -95,6 +95,7 @@ class _Halves:
             resamples=self.resamples,
             flips=self.resamples,
             rng=generator(self.plan.seed, _RANDOM, 1),
+            clusters=self.scores.clusters,
         )[0]
 
     def _labels(self, choices: Sequence[_Choice], by_task: bool) -> tuple[str, ...]:
@@ -111,12 +112,17 @@ def _gap(picked: Sequence[Array], base: Sequence[Array]) -> float | None:
 
 
 def _split(scores: Scores, seed: int) -> list[npt.NDArray[np.bool_]]:
-    """Return which items of each task are in the first half; where a task has an odd one, it goes to each in turn."""
+    """Return which items of each task are in the first half; where a task has an odd one, it goes to each in turn.
+
+    Whole clusters are in one half.
+    """
     rng = generator(seed, _RANDOM)
     halves, carried = [], 0
-    for items in scores.items:
-        size, carried = divmod(len(items) + carried, 2)
-        halves.append(rng.permutation(len(items)) < size)
+    for items, codes in zip(scores.items, scores.clusters, strict=True):
+        count = len(items) if codes is None else int(codes.max()) + 1
+        size, carried = divmod(count + carried, 2)
+        chosen = rng.permutation(count) < size
+        halves.append(chosen if codes is None else chosen[codes])
     return halves
 
 

@@ -5,6 +5,7 @@ Items are read anew at each pass, so that a file of long texts need not fit into
 
 from __future__ import annotations
 
+import hashlib
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -162,4 +163,5 @@ def _asked(case: QuestionCase) -> Item:
     question = _QUESTION.replace("{question}", case.question)
     message = user_message([case.context], question, preset="qa", query=case.question)
     groups = {"source": case.source} if case.source else {}
-    return Item(id=case.id, messages=(message,), targets=case.answers, groups=groups)
+    paper = hashlib.sha256(case.context.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return Item(id=case.id, messages=(message,), targets=case.answers, groups=groups, cluster=paper)

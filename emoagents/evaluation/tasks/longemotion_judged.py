@@ -141,19 +141,20 @@ def conversation(file: Path, rubric: Rubric, number: int, *, last: bool = False)
 
         for one in read_conversations(file):
             for place in checkpoints(one, number, last=last):
-                yield _replied(f"{one.id}-{number}-{place.turn:02d}", place, rubric)
+                yield _replied(one.id, number, place, rubric)
 
     name = "longemotion/conversation" if number == 4 else f"longemotion/conversation_{number}"
     return JudgedTask(name, rubric, items, _shown_reply)
 
 
-def _replied(name: str, place: Checkpoint, rubric: Rubric) -> Item:
+def _replied(conversation: str, number: int, place: Checkpoint, rubric: Rubric) -> Item:
     *before, asked = _turns(place.said)
     system: Message = {"role": "system", "content": _COUNSEL.replace("{stage}", place.stage)}
     return Item(
-        id=name,
+        id=f"{conversation}-{number}-{place.turn:02d}",
         messages=(system, *before, user_message([], asked["content"], preset="conversation")),
         groups={"place": place.part},
+        cluster=conversation,
         data={"stage": place.stage, "rubric": rubric.digest},
     )
 
