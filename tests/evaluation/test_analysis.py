@@ -328,6 +328,35 @@ def test_a_selection_keeps_clusters_whole() -> None:
     assert found.p == pytest.approx(2 / 2**6)
 
 
+# -- alike ------------------------------------------------------------------------------------------------------------
+
+
+def asking(prompt: str, answers: int = 1) -> list[dict[str, Any]]:
+    said = [{"role": "user", "content": prompt}]
+    return [{"event": "call", "node": "n", "model": "m", "prompt": said, "answers": [{"text": "."}] * answers}]
+
+
+def test_arms_that_asked_the_same_are_told_by_task() -> None:
+    arms = [arm("a"), arm("same"), arm("same#2", stream=2), arm("more"), arm("reads otherwise"), arm("silent")]
+    which, records = plan(arms, {"t": 3, "u": 3}), []
+    for one in filled(which, lambda a, t, i, k: float(a == "reads otherwise")):
+        other = "!" if (one.arm, one.task, one.item) == ("same", "u", "2") else ""
+        trace = [] if one.arm == "silent" else asking(f"{one.item}{other}", 2 if one.arm == "more" else 1)
+        records.append(one.model_copy(update={"trace": trace}))
+    told = [note for note in analyse(which, records, resamples=100).notes if "asked exactly" in note]
+    assert told == ["same asked exactly what a asked on t: a difference of 0 between them is no finding."]
+    records = [r for r in records if (r.arm, r.task, r.item) != ("same", "u", "2")]
+    told = [note for note in analyse(which, records, resamples=100).notes if "asked exactly" in note]
+    assert told == ["same asked exactly what a asked: a difference of 0 between them is no finding."]
+
+
+def test_calls_made_side_by_side_are_the_same_in_any_order() -> None:
+    which = plan([arm("a"), arm("b")], {"t": 1})
+    calls = [*asking("x"), *asking("y")]
+    records = [record("a", 1, 1.0, trace=calls), record("b", 1, 1.0, trace=calls[::-1])]
+    assert any("b asked exactly what a asked" in note for note in analyse(which, records, resamples=100).notes)
+
+
 # -- selection --------------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emoagents import Context, ScriptedModel
+from emoagents.evaluation.arms import make_arms
+from emoagents.evaluation.comparison import compare
 from emoagents.evaluation.longemotion import PUBLISHED, TASKS, Published, analyse_longemotion, overall_score
 from emoagents.evaluation.longemotion.section import make_extra
 from emoagents.evaluation.record import Arm, Plan, Record, Spent, TaskInfo
@@ -115,6 +118,16 @@ def test_an_overall_score_of_a_part_is_called_so() -> None:
     assert found.arms[1].overall is not None
     assert [note for note in found.notes if "of a part" in note] == [
         "The overall score of coem:coem is of a part: of 12 attempts 1 not made yet, 1 failed, 1 unjudged."
+    ]
+
+
+async def test_arms_that_differ_in_a_stage_which_a_task_does_without_are_named(tmp_path: Path) -> None:
+    tasks = load_tasks("longemotion:classification", data=SAMPLES)
+    made = make_arms(["coem:base", "coem:coem", "coem:coem[rerank=false]"], common={"ranker": "bm25", "guard": "off"})
+    context = Context(model=ScriptedModel(lambda messages: "well"))
+    comparison = await compare(tasks, made, context, tmp_path)
+    assert [note for note in comparison.findings.notes if "asked exactly" in note] == [
+        "coem:coem[rerank=false] asked exactly what coem:coem asked: a difference of 0 between them is no finding."
     ]
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from emoagents.errors import ParameterError
+from emoagents.evaluation.analysis.alike import alike
 from emoagents.evaluation.analysis.collect import Collected, collect
 from emoagents.evaluation.analysis.differences import differences
 from emoagents.evaluation.analysis.repair import repair_rows
@@ -96,6 +97,7 @@ def _notes(collected: Collected, scores: Scores, found: Findings) -> Iterator[st
         yield f"{_count(unpriced, 'attempt')} used a model whose price is not known: their arms have no cost in USD."
     yield from _note_tasks(collected, found.arms)
     yield from _note_clusters(scores)
+    yield from _note_alike(collected)
     yield from _note_pairs(found.differences)
     if any("oracle" in arm.spec for arm in collected.plan.arms):
         yield "Arms with an oracle verifier see the right answer: an upper bound, not a deployable score."
@@ -124,6 +126,12 @@ def _note_clusters(scores: Scores) -> Iterator[str]:
             f"The {_count(len(items), 'item')} of {task} come in {_count(count, 'cluster')}, as replies in one "
             f"conversation do: intervals and tests draw and swap whole clusters.{few}"
         )
+
+
+def _note_alike(collected: Collected) -> Iterator[str]:
+    for arm, other, tasks in alike(collected):
+        where = "" if len(tasks) == len(collected.plan.tasks) else f" on {', '.join(tasks)}"
+        yield f"{arm} asked exactly what {other} asked{where}: a difference of 0 between them is no finding."
 
 
 def _note_pairs(rows: Sequence[Difference]) -> Iterator[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from math import isfinite
 from typing import Any, TypeAlias
 
@@ -21,6 +23,7 @@ class Attempt:
 
     Attributes:
         score: the task's first metric; None for a failed or unjudged attempt, and for one without that metric.
+        asked: a number that stands for all that was asked, of which models, and how often; None without a trace.
         retries: for each of HEART's judged retries the emotion, and whether it was then right.
     """
 
@@ -32,6 +35,7 @@ class Attempt:
     tokens: int
     usd: float | None
     seconds: float
+    asked: int | None
     retries: tuple[tuple[str, bool], ...]
 
 
@@ -81,6 +85,7 @@ def _kept(record: Record, metric: str) -> Attempt:
         tokens=spent.tokens,
         usd=spent.usd,
         seconds=spent.seconds,
+        asked=_asked(record.trace),
         retries=() if score is None else tuple(_retries(record.trace)),
     )
 
@@ -90,6 +95,14 @@ def _score(record: Record, metric: str) -> float | None:
         return 0.0
     score = record.scores.get(metric) if record.status == "scored" else None
     return score if score is not None and isfinite(score) else None
+
+
+def _asked(trace: Iterable[Mapping[str, Any]]) -> int | None:
+    """Return a number for the prompts of all calls, in whatever order; a prompt counts once for each answer to it."""
+    calls = [event for event in trace if event.get("event") == "call"]
+    told = [[call.get("model"), call.get("prompt"), len(call.get("answers") or ())] for call in calls]
+    sent = sorted(json.dumps(one, sort_keys=True, default=str) for one in told)
+    return int.from_bytes(blake2b("\0".join(sent).encode(), digest_size=8).digest(), "big") if sent else None
 
 
 def _retries(trace: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, bool]]:
