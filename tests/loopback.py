@@ -41,6 +41,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from aiohttp import web
@@ -497,10 +498,15 @@ def _inputs(body: dict[str, Any]) -> list[Any]:
 def _vector(text: str, dimensions: int) -> list[float]:
     vector = [0.0] * dimensions
     for word in re.findall(r"\w+", text.lower()) or [text]:
-        for place in range(4):
-            vector[_digest("place", word, place) % dimensions] += 1 if _draw("sign", word, place) < 0.5 else -1
+        for place, sign in _places(word):
+            vector[place % dimensions] += sign
     length = math.sqrt(sum(x * x for x in vector)) or 1.0
     return [x / length for x in vector]
+
+
+@lru_cache(maxsize=10_000)
+def _places(word: str) -> list[tuple[int, int]]:
+    return [(_digest("place", word, i), 1 if _draw("sign", word, i) < 0.5 else -1) for i in range(4)]
 
 
 def _spoiled(turn: _Turn, vectors: list[list[float]]) -> list[list[float]]:

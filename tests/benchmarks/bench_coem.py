@@ -21,16 +21,16 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", ".."))
 
 from tests.loopback import LoopbackProcess
 
-CHAT, EMBEDDER = "openai/loopback", "openai/loopback-embedder"
+CHAT, EMBEDDER = "openai/gpt-4o-mini", "openai/text-embedding-3-small"  # names with a known price, as those that people use
 QUESTION = "What did the keeper of lighthouse 7 feel?"
 MOST = 4 * 1.15
 
 
 def story(round: int) -> str:
-    """Return some 40 chunks of text; each round has its own, so that nothing is remembered."""
+    """Return some 20 chunks of text; each round has its own, so that nothing is remembered."""
     return "\n\n".join(
-        f"In round {round}, keeper {i} of lighthouse {i % 9} wrote home. " + f"The sea was {i} times as grey. " * 14
-        for i in range(40)
+        f"In round {round}, keeper {i} of lighthouse {i % 9} wrote home. " + f"The sea was {i} times as grey. " * 8
+        for i in range(20)
     )
 
 
@@ -75,7 +75,8 @@ async def one_after_another(url: str, text: str) -> int:
     first = [chunks[i] for i in await nearest(chunks, 16)]
     packs = [f"{c}\n{await ask(card.render('sage_extract', chunk=c, query=QUESTION))}" for c in first]
     kept = [packs[i] for i in await nearest(packs, 4)]
-    await ask(card.render("core", material=text, passages="\n\n".join(kept), question=QUESTION))
+    about = card.render("about_notes")
+    await ask(card.render("core", material=text, passages="\n\n".join(kept), about=about, question=QUESTION))
     return calls
 
 
