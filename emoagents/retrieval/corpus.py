@@ -42,6 +42,11 @@ class Corpus:
         self._file = file
         self._settings = settings
 
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The role whose model embeds."""
+        return (self._settings["role"],)
+
     @classmethod
     def create(
         cls,

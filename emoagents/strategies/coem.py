@@ -125,6 +125,11 @@ class CoEM(Answering):
         """Whether another strategy may use this one as its solver: not with the guard on, whose reply must stand."""
         return bool(self.guard == "off")
 
+    @property
+    def roles(self) -> frozenset[str]:
+        """All roles by which it asks; a corpus may have been embedded by another one than Rank."""
+        return super().roles.union(self._settings.corpus.roles if self._settings.corpus else ())
+
     # -- in a graph ----------------------------------------------------------------------------------------------
 
     def wire(self, wiring: Wiring) -> None:

@@ -643,6 +643,8 @@ def test_specs_and_mistakes() -> None:
         CoEM(corpus="nowhere.corpus")
     with pytest.raises(ParameterError, match="response_metadata"):
         CoEM().run([HumanMessage("x", response_metadata={"coem": 3})], model=ScriptedModel(["x"]))
+    with pytest.raises(UnknownNameError, match="did you mean sage"):
+        CoEM().run("x", context=Context(model=ScriptedModel(["x"]), models={"sgae": "openai/gpt-4o"}))
     with pytest.raises(UnknownNameError, match="preset"):
         CoEM().run(parts("a", "b", preset="quiz"), model=ScriptedModel(["x"]))
     for word in ({"answer": [{"name": "x", "type": "y"}]}, {"preset": ["qa"]}, {"query": 5}, {"colour": "red"}):

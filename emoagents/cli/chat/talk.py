@@ -92,6 +92,7 @@ class Talk:
         self.store: Store
         self.conversation: Conversation
         self._context = context_of(options)
+        self.strategy.check_roles(self._context)
         self._thread = None if options.thread is None else checked_thread(options.thread)
         self._background = _background(options)
         self._path: Path = options.store if options.store is not None else default_store()

@@ -32,7 +32,7 @@ async def ensemble(state: AnswerState, run: Run, settings: Settings) -> Update:
     if unparsed:
         run.emit("unparsed", what="answer", reason=reply.parse_error)
     stopped_by = "unparsed" if unparsed else "complete"
-    return conclude(run, reply, stopped_by=stopped_by, message_id=message_id)
+    return conclude(run, reply, stopped_by=stopped_by, message_id=message_id, role=CORE)
 
 
 async def _fitting(whole: CoreRequest, run: Run, window: int | None) -> list[Message]:
