@@ -14,6 +14,7 @@ import os
 import statistics
 import sys
 import time
+from functools import cache
 from typing import Any
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -34,12 +35,20 @@ def story(round: int) -> str:
     )
 
 
+@cache
+def strategy() -> Any:
+    """Return the strategy, whose graph is compiled once in a process."""
+    from emoagents import CoEM
+
+    return CoEM(preset="qa")
+
+
 async def by_library(url: str, text: str) -> int:
-    from emoagents import CoEM, Context
+    from emoagents import Context
 
     content = [{"type": "text", "text": text}, {"type": "text", "text": QUESTION}]
     context = Context(model=CHAT, models={"rank": EMBEDDER}, api_base=url)
-    result = await CoEM(preset="qa").arun([{"role": "user", "content": content}], context=context)
+    result = await strategy().arun([{"role": "user", "content": content}], context=context)
     return result.usage.calls
 
 
