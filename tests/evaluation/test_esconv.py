@@ -33,6 +33,7 @@ def test_each_item_is_an_instance_with_its_label_hidden_from_models(task: Esconv
         said = conversation_of(item.messages)
         assert [(t.role, t.text, t.strategy) for t in said.turns] == [(t.role, t.text, t.strategy) for t in one.context]
         assert said.dialogue == one.dialogue
+        assert item.cluster == one.dialogue != ""
         assert one.background.situation in said.background
         assert item.groups["strategy"] == one.label
         assert item.groups["stage"] == (one.stage or "none")

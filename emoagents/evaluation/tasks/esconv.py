@@ -85,6 +85,7 @@ def _item(instance: Instance) -> Item:
         messages=instance.messages(),
         targets=(instance.label, instance.response.text),
         groups={name: value for name, value in groups.items() if value},
+        cluster=instance.id.rpartition("/")[0],
     )
 
 
