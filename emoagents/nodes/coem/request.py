@@ -65,8 +65,9 @@ class CoreRequest:
         if not passages:
             return list(m.prompt)
         blocks, about = self._blocks(passages), self._about(passages)
-        notes = self._card.render("colleague", reading=fenced(reading)) if reading else ""
-        text = self._card.render(m.preset.core, passages=blocks, about=about, notes=notes).strip()
+        if reading:
+            blocks = f"{blocks}\n\n{self._card.render('colleague', reading=fenced(reading))}"
+        text = self._card.render(m.preset.core, passages=blocks, about=about)
         first, *rest = m.prompt
         if first["role"] != "system":
             return [{"role": "system", "content": text}, *m.prompt]
