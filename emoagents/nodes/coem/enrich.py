@@ -106,7 +106,8 @@ async def _kept_back(
     meter, door = run.context.door.meter, run.context.door.of(CORE)
     rest = Hold(1 + (settings.reranks(material.preset) and settings.reranker.name != "bm25"))
     if meter.budget.needs_estimate:
-        core = CoreRequest(material, passages[: material.preset.keep], None, settings.card)
+        kept = material.preset.keep * max(1, len(material.queries))
+        core = CoreRequest(material, passages[:kept], None, settings.card)
         request, backend = core.build(core.given, core.found), await door.backend()
         tokens = int(_SHARE * await asyncio.to_thread(backend.count_tokens, request))
         tokens = min(size for size in (tokens, settings.window, backend.context_window) if size)
