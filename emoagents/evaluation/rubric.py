@@ -22,6 +22,7 @@ from emoagents.card import Card, Value, cards_dir, override_card
 from emoagents.card.load import build_card, read_toml
 from emoagents.errors import CardError, UnknownNameError
 from emoagents.evaluation.metrics.objects import read_objects
+from emoagents.model.structured import without_thoughts
 from emoagents.support.crisis.files import validated
 
 __all__ = ["Criterion", "Rubric", "Scale", "load_rubric", "override_rubric", "rubric_names"]
@@ -127,7 +128,7 @@ class Rubric:
 
         A number may be written as text. Nothing is rounded, moved into the scale, or filled in.
         """
-        verdicts = read_objects(reply.rpartition("</think>")[2])
+        verdicts = read_objects(without_thoughts(reply))
         if not verdicts:
             return {}, "it holds no JSON object"
         read = [self._scores(verdict) for verdict in verdicts]

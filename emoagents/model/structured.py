@@ -11,12 +11,17 @@ from pydantic import BaseModel, ValidationError
 
 from emoagents.model.request import Completion, Message, Request
 
-__all__ = ["parsed", "re_ask", "with_schema_in_prompt"]
+__all__ = ["parsed", "re_ask", "with_schema_in_prompt", "without_thoughts"]
 
 _FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 _BRACES_TRIED = 200
 """Opening braces of a text that are tried as the begin of an object: what is longer is no answer but noise."""
 _ERRORS_NAMED = 3
+
+
+def without_thoughts(text: str) -> str:
+    """Return a reply without the reasoning that some models write before it, up to the last `</think>`."""
+    return text.rpartition("</think>")[2].strip()
 
 
 def with_schema_in_prompt(request: Request) -> Request:

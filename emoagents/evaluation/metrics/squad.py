@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from emoagents.evaluation.metrics.score import f1
 from emoagents.evaluation.task import Score
+from emoagents.model.structured import without_thoughts
 
 __all__ = ["answer_words", "qa_f1"]
 
@@ -25,6 +26,6 @@ def qa_f1(reply: str, targets: Sequence[str]) -> Score:
 
     What stands before a last `</think>` is the model's reasoning and no part of its answer.
     """
-    said = answer_words(reply.rpartition("</think>")[2])
+    said = answer_words(without_thoughts(reply))
     value = max((f1(said, answer_words(gold)) for gold in targets), default=0.0)
     return Score(value=value, parsed=" ".join(said), unparsed=not said)

@@ -18,6 +18,7 @@ from emoagents.evaluation.rubric import Rubric
 from emoagents.evaluation.task import Item, Judge, Score, Solve, Task
 from emoagents.evaluation.tasks.longemotion_items import SOURCE, field, user_message
 from emoagents.model.request import Message
+from emoagents.model.structured import without_thoughts
 from emoagents.result import Result
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class JudgedTask(Task):
 
 
 def _answer(results: Sequence[Result]) -> str:
-    return results[-1].answer.rpartition("</think>")[2].strip()
+    return without_thoughts(results[-1].answer)
 
 
 # ---- summary

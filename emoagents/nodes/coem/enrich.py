@@ -14,7 +14,8 @@ from emoagents.fields import answer_model
 from emoagents.model.budget import Hold
 from emoagents.model.loop import on_model_loop
 from emoagents.model.request import Message
-from emoagents.nodes.coem.material import Material, read_material, thought_out
+from emoagents.model.structured import without_thoughts
+from emoagents.nodes.coem.material import Material, read_material
 from emoagents.nodes.coem.passages import Passage, Retrieval, retrieval_of
 from emoagents.nodes.coem.request import CoreRequest, fenced
 from emoagents.nodes.coem.settings import CORE, SAGE, Settings
@@ -80,7 +81,7 @@ async def _said(
     except RunError as error:
         run.emit("failure", error=str(error), budget=isinstance(error, BudgetExceeded))
         return None
-    said = _lines(settings.card, reply.parsed) if reply.parsed else "" if form else thought_out(reply.text)
+    said = _lines(settings.card, reply.parsed) if reply.parsed else "" if form else without_thoughts(reply.text)
     if not said:
         run.emit("unparsed", what="enrichment", reason=reply.parse_error or "it is empty")
     return said or None

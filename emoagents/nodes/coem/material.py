@@ -15,11 +15,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from emoagents.errors import ParameterError
 from emoagents.fields import Field
 from emoagents.model.request import Message
+from emoagents.model.structured import without_thoughts
 from emoagents.nodes.coem.settings import Preset, Settings
 from emoagents.nodes.fit import trimmed
 from emoagents.state import text_of, to_prompt
 
-__all__ = ["METADATA", "Material", "read_material", "spoken", "thought_out"]
+__all__ = ["METADATA", "Material", "read_material", "spoken"]
 
 METADATA = "coem"
 """Key of a user message's `response_metadata`."""
@@ -109,16 +110,10 @@ def spoken(messages: Sequence[AnyMessage], settings: Settings) -> list[AnyMessag
     return [m.model_copy(update={"content": _split(m)[1]}) if m.type == "human" else m for m in messages]
 
 
-def thought_out(text: str) -> str:
-    """Return a reply without the reasoning that some models write before it (stripped in the paper, too)."""
-    return text.rpartition("</think>")[2].strip()
-
-
 def transcript(messages: Sequence[Message], preset: Preset, settings: Settings) -> str:
     """Return what was said, each message behind who said it."""
-    return "\n".join(
-        settings.card.render("turn", speaker=preset.speakers[m["role"]], text=thought_out(text_of(m))) for m in messages
-    )
+    said = ((preset.speakers[m["role"]], without_thoughts(text_of(m))) for m in messages)
+    return "\n".join(settings.card.render("turn", speaker=speaker, text=text) for speaker, text in said)
 
 
 def _asked_at(messages: Sequence[AnyMessage]) -> int:
@@ -178,7 +173,7 @@ def _last_paragraph(text: str) -> tuple[list[str], str]:
 
 def _said_before(prompt: Sequence[Message], preset: Preset, settings: Settings) -> list[str]:
     if preset.source == "own":
-        return [text for m in prompt if m["role"] == "assistant" and (text := thought_out(text_of(m)))]
+        return [text for m in prompt if m["role"] == "assistant" and (text := without_thoughts(text_of(m)))]
     if preset.source == "conversation":
         earlier = transcript(_turns(prompt)[: -preset.recent], preset, settings)
         return [earlier] if earlier else []
