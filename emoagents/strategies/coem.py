@@ -18,6 +18,7 @@ from pydantic import Field as Bounded
 from emoagents.card import Card
 from emoagents.errors import DataError, ParameterError
 from emoagents.fields import Field
+from emoagents.files import NOT_UTF8, unreadable
 from emoagents.nodes.coem.chunk import chunk
 from emoagents.nodes.coem.enrich import enrich
 from emoagents.nodes.coem.ensemble import ensemble
@@ -254,7 +255,9 @@ def _read(path: Path) -> str:
     """
     try:
         return path.expanduser().read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(str(path), 0, f"not UTF-8 text (at byte {error.start}); save the file as UTF-8") from None
-    except (OSError, RuntimeError, ValueError) as error:
-        raise DataError(str(path), 0, f"it can't be read: {getattr(error, 'strerror', None) or error}") from None
+    except UnicodeDecodeError:
+        raise DataError(str(path), 0, NOT_UTF8) from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except (RuntimeError, ValueError) as error:  # no such user, a null byte
+        raise DataError(str(path), 0, f"it can't be read: {error}") from None
