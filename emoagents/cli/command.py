@@ -13,6 +13,7 @@ from emoagents.errors import UnknownNameError
 
 __all__ = [
     "ApiBase",
+    "Budget",
     "Commands",
     "Concurrency",
     "Debug",
@@ -25,6 +26,7 @@ __all__ = [
     "Seed",
     "Temperature",
     "Work",
+    "Workers",
     "commands",
 ]
 
@@ -56,6 +58,10 @@ MaxTokens = Annotated[int | None, typer.Option(metavar="N", help="Length of each
 Seed = Annotated[int, typer.Option(metavar="N", help="Of the samples, and of all that is drawn.")]
 
 Concurrency = Annotated[int, typer.Option(metavar="N", help="Requests in flight at most.")]
+
+Budget = Annotated[str | None, typer.Option(metavar="LIMITS", help="For the whole evaluation, as calls=2000,usd=5.")]
+
+Workers = Annotated[int | None, typer.Option(metavar="N", help="Processes.  [default: by the amount of work]")]
 
 Folder = Annotated[Path | None, typer.Option(metavar="DIR", help="Where all is kept.  [default: comparisons/...]")]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from emoagents.cli.compare import run_comparison
 from emoagents.cli.longemotion_commands import LongEmotionOptions
-from emoagents.cli.options import CompareOptions
 from emoagents.errors import ParameterError
 from emoagents.evaluation.arms import split_arms
 
@@ -37,27 +36,13 @@ def evaluate_longemotion(options: LongEmotionOptions) -> int:
     given = [pair.partition("=")[0].strip() for pair in options.params]
     fixed = [f"{name}={value}" for name, value in _FIXED.items() if name not in given and _any_has(name, arms)]
     return run_comparison(
-        CompareOptions(
+        options.comparison(
             tasks=[_task(options.tasks)],
-            data=options.data,
             task_options=[*options.task_options, *_rubric(options.rubric)],
             arms=arms,
             params=[*fixed, *options.params],
-            twins=False,
-            model=options.model,
             roles=options.roles,
             judge=options.judge,
-            api_base=options.api_base,
-            temperature=options.temperature,
-            max_tokens=options.max_tokens,
-            limit=options.limit,
-            seed=options.seed,
-            budget=options.budget,
-            concurrency=options.concurrency,
-            workers=options.workers,
-            out=options.out,
-            dry_run=options.dry_run,
-            json=options.json,
         )
     )
 

@@ -10,6 +10,7 @@ import typer
 
 from emoagents.cli.command import (
     ApiBase,
+    Budget,
     Concurrency,
     Debug,
     DryRun,
@@ -21,8 +22,10 @@ from emoagents.cli.command import (
     Seed,
     Temperature,
     Work,
+    Workers,
     commands,
 )
+from emoagents.cli.options import EvaluationOptions
 
 __all__ = ["LongEmotionOptions", "longemotion_commands"]
 
@@ -30,29 +33,15 @@ longemotion_commands = commands()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LongEmotionOptions:
+class LongEmotionOptions(EvaluationOptions):
     """What was written behind `emoagents longemotion eval`."""
 
     tasks: list[str]
-    data: Path
     arms: list[str]
-    model: str | None
     roles: list[str]
     judge: str | None
     rubric: Path | None
     task_options: list[str]
-    params: list[str]
-    api_base: str | None
-    temperature: float | None
-    max_tokens: int | None
-    limit: int | None
-    seed: int
-    budget: str | None
-    concurrency: int
-    workers: int | None
-    out: Path | None
-    dry_run: bool
-    json: bool
 
 
 @longemotion_commands.callback()
@@ -99,13 +88,9 @@ def evaluate(
     seed: Seed = 0,
     temperature: Temperature = 0.8,
     max_tokens: MaxTokens = None,
-    budget: Annotated[
-        str | None, typer.Option(metavar="LIMITS", help="For the whole evaluation, as calls=2000,usd=5.")
-    ] = None,
+    budget: Budget = None,
     concurrency: Concurrency = 32,
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Processes.  [default: by the amount of work]")
-    ] = None,
+    workers: Workers = None,
     api_base: ApiBase = None,
     out: Folder = None,
     dry_run: DryRun = False,

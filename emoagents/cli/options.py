@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
-__all__ = ["ChatOptions", "CompareOptions", "Options", "SupportOptions"]
+__all__ = ["ChatOptions", "CompareOptions", "EvaluationOptions", "Options", "SupportOptions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,19 +84,14 @@ class CompareOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SupportOptions:
-    """What was written behind `emoagents support eval`."""
+class EvaluationOptions:
+    """What is written behind each evaluation of one data set, which is a comparison with some of it decided."""
 
     data: Path
-    methods: list[str]
     model: str | None
-    sampling: str
-    replies: bool
-    planner: Path | None
-    examples: Path | None
     params: list[str]
     api_base: str | None
-    temperature: float
+    temperature: float | None
     max_tokens: int | None
     limit: int | None
     seed: int
@@ -105,3 +101,19 @@ class SupportOptions:
     out: Path | None
     dry_run: bool
     json: bool
+
+    def comparison(self, **decided: Any) -> CompareOptions:
+        """Return the options of the comparison that it is; neutral twins are no part of it."""
+        shared = {f.name: getattr(self, f.name) for f in fields(EvaluationOptions)}
+        return CompareOptions(**{**shared, "twins": False, **decided})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupportOptions(EvaluationOptions):
+    """What was written behind `emoagents support eval`."""
+
+    methods: list[str]
+    sampling: str
+    replies: bool
+    planner: Path | None
+    examples: Path | None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emoagents.cli.compare import run_comparison
-from emoagents.cli.options import CompareOptions, SupportOptions
+from emoagents.cli.options import SupportOptions
 from emoagents.errors import ParameterError
 from emoagents.evaluation.arms import split_arms
 from emoagents.support.instances import SAMPLINGS, make_instances
@@ -43,7 +43,14 @@ def evaluate_support(options: SupportOptions) -> int:
     chosen = [f"{name}={value}" for name, value in params.items() if name not in given]
     if "guard=off" in chosen:
         _say("the crisis guard is off, for no person reads these replies")
-    return run_comparison(_comparison(options, methods, [*chosen, *options.params]))
+    return run_comparison(
+        options.comparison(
+            tasks=["esconv"],
+            task_options=[f"sampling={options.sampling}"],
+            arms=[f"support:{method}" for method in methods],
+            params=[*chosen, *options.params],
+        )
+    )
 
 
 def _instances(options: SupportOptions, sampling: str) -> list[Instance]:
@@ -75,29 +82,6 @@ def _digest(instances: Sequence[Instance], seed: int) -> str:
     for instance in instances:
         whole.update(instance.model_dump_json().encode())
     return whole.hexdigest()[:8]
-
-
-def _comparison(options: SupportOptions, methods: Sequence[str], params: list[str]) -> CompareOptions:
-    return CompareOptions(
-        tasks=["esconv"],
-        data=options.data,
-        task_options=[f"sampling={options.sampling}"],
-        arms=[f"support:{method}" for method in methods],
-        params=params,
-        twins=False,
-        model=options.model,
-        api_base=options.api_base,
-        temperature=options.temperature,
-        max_tokens=options.max_tokens,
-        limit=options.limit,
-        seed=options.seed,
-        budget=options.budget,
-        concurrency=options.concurrency,
-        workers=options.workers,
-        out=options.out,
-        dry_run=options.dry_run,
-        json=options.json,
-    )
 
 
 def _say(text: str) -> None:

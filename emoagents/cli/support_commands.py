@@ -9,6 +9,7 @@ import typer
 
 from emoagents.cli.command import (
     ApiBase,
+    Budget,
     Concurrency,
     Debug,
     DryRun,
@@ -18,6 +19,7 @@ from emoagents.cli.command import (
     Model,
     Seed,
     Work,
+    Workers,
     commands,
 )
 from emoagents.cli.options import SupportOptions
@@ -87,13 +89,9 @@ def evaluate(
     seed: Seed = 0,
     temperature: Annotated[float, typer.Option(metavar="NUMBER", help="0.7 is the paper's.")] = 0.7,
     max_tokens: MaxTokens = None,
-    budget: Annotated[
-        str | None, typer.Option(metavar="LIMITS", help="For the whole evaluation, as calls=2000,usd=5.")
-    ] = None,
+    budget: Budget = None,
     concurrency: Concurrency = 32,
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Processes.  [default: by the amount of work]")
-    ] = None,
+    workers: Workers = None,
     api_base: ApiBase = None,
     out: Folder = None,
     dry_run: DryRun = False,
