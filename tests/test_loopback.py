@@ -296,7 +296,7 @@ async def test_stops_fast_with_open_streams_and_hanging_requests(http: aiohttp.C
     with LoopbackServer(token_ms=600_000, first={"hang": 1}) as server:
         tasks = [asyncio.create_task(answer(http, server, str(i))) for i in range(20)]
         tasks.append(asyncio.create_task(answer(http, server)))
-        # else the stream might be its prompt's first attempt, and hang; the server, in another thread, has no event to await
+        # else the stream might be its prompt's first attempt, and hang; the server's thread has no event to await
         while server.stats.in_flight < len(tasks):  # noqa: ASYNC110
             await asyncio.sleep(0)
         stream = await ask(http, server, stream=True)
