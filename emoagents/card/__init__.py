@@ -14,7 +14,7 @@ no attributes, no conditions. A value is inserted once, as it is, and never read
 from __future__ import annotations
 
 from emoagents.card.load import card_names, cards_dir, load_card, read_toml
-from emoagents.card.models import Card, Placement, Prompt, Source, Stimulus, Tone, Variation
+from emoagents.card.models import Card, Demo, Placement, Prompt, Source, Stimulus, Tone, Variation
 from emoagents.card.override import override_card
 from emoagents.card.own import is_file, open_card
 from emoagents.card.template import Value
@@ -22,6 +22,7 @@ from emoagents.card.words import place_in
 
 __all__ = [
     "Card",
+    "Demo",
     "Placement",
     "Prompt",
     "Source",

@@ -11,7 +11,7 @@ from emoagents.card.stages import TABLE, Labels, Stage
 from emoagents.card.template import Value, fill
 from emoagents.errors import CardError, ParameterError, UnknownNameError
 
-__all__ = ["Card", "Placement", "Prompt", "Source", "Stimulus", "Tone", "Variation"]
+__all__ = ["Card", "Demo", "Placement", "Prompt", "Source", "Stimulus", "Tone", "Variation"]
 
 Tone: TypeAlias = Literal["emotional", "neutral"]
 """Which of its two wordings a stimulus speaks in."""
@@ -34,13 +34,34 @@ class Source(_Part):
     note: str = ""
 
 
+class Demo(_Part):
+    """A demonstration: values for a prompt's places, and the answer that was given to it.
+
+    The prompt is filled with the values and shown with its answer before the question itself, as turns of the
+    conversation.
+
+    Attributes:
+        values: by variable. answer: the model's.
+        before, after: messages around the prompt, in OpenAI's format; those of the system are not shown.
+        head, tail: texts around the prompt in its own message.
+    """
+
+    values: dict[str, str | int | float]
+    answer: str
+    before: list[dict[str, Any]] = []
+    after: list[dict[str, Any]] = []
+    head: str = ""
+    tail: str = ""
+
+
 class Prompt(_Part):
-    """A template and the variables that it may use."""
+    """A template, the variables that it may use, and demonstrations of it."""
 
     text: str = Field(min_length=1)
     variables: list[str] = []
     source: str
     note: str = ""
+    demos: list[Demo] = []
 
 
 class Stimulus(_Part):
@@ -94,6 +115,7 @@ class Card(_Part):
 
     One with `graph = "staged"` is a whole strategy: its `stages` say what is asked, and the field `reply` of the last
     one is the answer. Its prompts need not declare their variables: what a stage reads is what they may use.
+    `choices` are the values of parameters that a search may try (`emoagents.tuning`).
     """
 
     name: str = Field(min_length=1)
@@ -104,6 +126,7 @@ class Card(_Part):
     notes: list[str] = []
     sources: dict[str, Source] = {}
     defaults: dict[str, Any] = {}
+    choices: dict[str, list[Any]] = {}
     prompts: dict[str, Prompt] = {}
     placements: dict[str, Placement] = {}
     stimuli: list[Stimulus] = []
