@@ -14,7 +14,8 @@
         ├── BudgetExceeded        the budget ended before there was any answer
         ├── NoAnswerError         every candidate failed; `causes` has each reason
         ├── UnparsedError         the model's output does not fit what was asked for
-        └── VerifierError         the verifier itself failed on every candidate
+        ├── VerifierError         the verifier itself failed on every candidate
+        └── MetricError           a metric of one's own failed, or gave no number from 0 to 1
 
 Messages are one clear sentence that says what to do; the fields are for machines.
 """
@@ -34,6 +35,7 @@ __all__ = [
     "CompositionError",
     "DataError",
     "EmoagentsError",
+    "MetricError",
     "MissingExtraError",
     "ModelCallError",
     "ModelConfigError",
@@ -190,6 +192,10 @@ class UnparsedError(RunError):
 
 class VerifierError(RunError):
     """The verifier itself failed on every candidate."""
+
+
+class MetricError(RunError):
+    """A metric of one's own failed on an answer, or gave what is no number from 0 to 1."""
 
 
 def did_you_mean(name: str, choices: Sequence[str]) -> str:
