@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import InstanceOf
 from pydantic.json_schema import SkipJsonSchema
@@ -17,6 +17,9 @@ from emoagents.model.door import ModelDoor
 from emoagents.model.request import Backend
 from emoagents.model.retry import Retry
 from emoagents.model.role import Role, as_role, check_extra, check_number
+
+if TYPE_CHECKING:
+    from emoagents.program import Program
 
 __all__ = ["Context", "resolve_context"]
 
@@ -85,6 +88,8 @@ class Context:
     """What opens the cache, shared with `fresh` copies."""
     pool: BudgetMeter | None = field(init=False, repr=False, compare=False)
     """The budget that `fresh` copies of a `pooled` context have in common."""
+    program: SkipJsonSchema[Program | None] = field(init=False, repr=False, compare=False)
+    """What answers the calls instead of the model; see `through`."""
 
     def __post_init__(self) -> None:
         check_number("temperature", self.temperature, 0, 10)
@@ -101,6 +106,7 @@ class Context:
         object.__setattr__(self, "opener", CacheOpener(self.cache))
         object.__setattr__(self, "door", ModelDoor(self))
         object.__setattr__(self, "pool", None)
+        object.__setattr__(self, "program", None)
 
     def in_role(self, name: str | None) -> Context:
         """Return a copy on the same account whose own model is that of a role; this one, if `models` has no such role.
@@ -121,7 +127,7 @@ class Context:
 
         A copy of a `pooled` one draws on the common budget.
         """
-        copy = replace(self, **changes) if "cache" in changes else self._sharing(**changes)
+        copy = self._copy(**changes) if "cache" in changes else self._sharing(**changes)
         if self.pool is not None and "budget" not in changes:
             copy._draw_on(self.pool)
         return copy
@@ -150,7 +156,14 @@ class Context:
 
         Its tokens are not the final answer's, and each replica of it draws samples of its own.
         """
-        return self._beside(self.door, stream=False, replica=self.replica * _REPLICAS + replica)
+        copy = self._beside(self.door, stream=False, replica=self.replica * _REPLICAS + replica)
+        return copy if self.program is None else copy.through(self.program.within())
+
+    def through(self, program: Program) -> Context:
+        """Return a copy on the same account whose calls go through a program, as an optimiser's."""
+        copy = self._beside(self.door)
+        object.__setattr__(copy, "program", program)
+        return copy
 
     def silent(self) -> Context:
         """Return a copy on the same account whose answers' tokens are not passed on."""
@@ -163,8 +176,13 @@ class Context:
 
     def _sharing(self, **changes: Any) -> Context:
         """Return a copy with these changes that shares the cache."""
-        copy = replace(self, **changes)
+        copy = self._copy(**changes)
         object.__setattr__(copy, "opener", self.opener)
+        return copy
+
+    def _copy(self, **changes: Any) -> Context:
+        copy = replace(self, **changes)
+        object.__setattr__(copy, "program", self.program)
         return copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Context:

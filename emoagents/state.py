@@ -27,6 +27,7 @@ __all__ = [
     "StopReason",
     "SupportState",
     "Update",
+    "question_index",
     "question_of",
     "to_prompt",
     "with_question",
@@ -142,16 +143,17 @@ def _has_content(message: Mapping[str, Any]) -> bool:
 
 def question_of(prompt: Sequence[Message]) -> str:
     """Return the text of the last user message: what the answer answers."""
-    return text_of(prompt[_question_index(prompt)])
+    return text_of(prompt[question_index(prompt)])
 
 
 def with_question(prompt: Sequence[Message], text: str) -> list[Message]:
     """Return a copy of the prompt with another text in its last user message."""
-    at = _question_index(prompt)
+    at = question_index(prompt)
     return [*prompt[:at], with_text(prompt[at], text), *prompt[at + 1 :]]
 
 
-def _question_index(prompt: Sequence[Message]) -> int:
+def question_index(prompt: Sequence[Message]) -> int:
+    """Return the place of the last user message, else of the last message."""
     return max((i for i, m in enumerate(prompt) if m["role"] == "user"), default=len(prompt) - 1)
 
 

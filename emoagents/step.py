@@ -22,11 +22,13 @@ from langgraph.runtime import get_runtime
 from langgraph.types import Overwrite
 from pydantic import BaseModel
 
+from emoagents.asked import asked_in, sent
 from emoagents.context import Context, resolve_context
 from emoagents.model.door import OnEvent, Samples
 from emoagents.model.loop import run_sync
 from emoagents.model.request import Completion, Message, OnToken, Request
 from emoagents.model.structured import parsed
+from emoagents.program import PromptCall
 from emoagents.state import AnswerState, Event, Update
 from emoagents.together import together
 
@@ -143,7 +145,7 @@ class Run:
         """Ask the context's model, or that of a role, for samples of one prompt.
 
         Args:
-            prompt: messages in OpenAI's format.
+            prompt: messages in OpenAI's format; one of them may be `Asked`, a card's prompt.
             indices: which samples of it.
             temperature: the strategy's own, used where the context has none.
             own_temperature: goes before the context's, for a measurement that means nothing at another one.
@@ -164,7 +166,7 @@ class Run:
             own_temperature = c.temperature if c.temperature is not None else temperature
         indices = [base + i for i in indices]
         request = Request(
-            messages=list(prompt),
+            messages=sent(prompt),
             temperature=own_temperature,
             top_p=c.top_p,
             max_tokens=max_tokens if max_tokens is not None else c.max_tokens,
@@ -178,11 +180,28 @@ class Run:
             extra=c.extra,
         )
         on_token = self._token_sink(message_id, indices[0] - base) if c.stream else None
-        samples = await self._in_groups(request, indices, role, on_token)
+        samples = await self._answered(prompt, request, indices, role, on_token)
         if base:
             samples = replace(samples, completions=[replace(x, index=x.index - base) for x in samples.completions])
-        self._log_call(request, samples, role)
+        self._log_call(prompt, request, samples, role)
         return samples
+
+    async def _answered(
+        self, prompt: Sequence[Message], request: Request, indices: list[int], role: str | None, on_token: OnToken | None
+    ) -> Samples:
+        program = self.context.program
+        if program is None:
+            return await self._in_groups(request, indices, role, on_token)
+        call = PromptCall(
+            messages=prompt,
+            at=asked_in(prompt),
+            request=request,
+            indices=indices,
+            door=self.context.door.of(role),
+            node=self.node,
+            on_event=self._event_sink(),
+        )
+        return await program.ask(call)
 
     async def _in_groups(
         self, request: Request, indices: list[int], role: str | None, on_token: OnToken | None
@@ -236,7 +255,8 @@ class Run:
             return await _in_own_thread(lambda: graph.invoke(given, context=context, output_keys=keys))
         return await graph.ainvoke(given, context=context, output_keys=keys)
 
-    def _log_call(self, request: Request, samples: Samples, role: str | None) -> None:
+    def _log_call(self, prompt: Sequence[Message], request: Request, samples: Samples, role: str | None) -> None:
+        at = asked_in(prompt)
         answers = [{"index": c.index, "text": c.text, "cached": c.cached} for c in samples.completions]
         failures = [str(e) for e in samples.errors]
         self.emit(
@@ -245,6 +265,7 @@ class Run:
             prompt=list(request.messages),
             answers=answers,
             errors=failures,
+            **({} if at is None else {"asked": cast(Any, prompt[at]).name}),
             **({} if role is None else {"role": role}),
         )
 

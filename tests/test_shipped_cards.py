@@ -280,6 +280,7 @@ def test_unverified_feedback_does_not_say_that_the_answer_was_wrong() -> None:
 def test_what_heart_asks_of_models() -> None:
     prompts = {name: p.variables for name, p in load_card("heart").prompts.items()}
     assert prompts == {
+        "ask": ["question"],
         "feedback": ["phrase", "reason"],
         "feedback_unverified": ["phrase"],
         "fresh": ["question", "answer", "feedback"],
@@ -305,6 +306,7 @@ def test_heart_defaults() -> None:
 def test_what_self_aggregation_asks_of_models() -> None:
     prompts = {name: p.variables for name, p in load_card("self_aggregation").prompts.items()}
     assert prompts == {
+        "ask": ["question"],
         "candidate": ["number", "text"],
         "synthesize": ["question", "candidates", "count"],
         "refine": ["question", "candidate"],

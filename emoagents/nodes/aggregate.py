@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
+from emoagents.asked import ask_in
 from emoagents.card import Card
 from emoagents.errors import BudgetExceeded, RunError
 from emoagents.model.request import Completion, Message
@@ -16,7 +17,7 @@ from emoagents.nodes.extract import Extract, extract_answer
 from emoagents.nodes.fit import fit_texts
 from emoagents.nodes.respond import conclude, new_message_id
 from emoagents.nodes.solve import gather_solved, solve
-from emoagents.state import Candidate, StopReason, Update, question_of, with_question
+from emoagents.state import Candidate, StopReason, Update
 from emoagents.step import Run
 from emoagents.together import together
 
@@ -109,13 +110,10 @@ async def synthesize(
 async def _synthesis_prompt(
     run: Run, card: Card, prompt: Sequence[Message], candidates: Sequence[Candidate]
 ) -> list[Message]:
-    question = question_of(prompt)
-
     def build(texts: Sequence[str]) -> list[Message]:
         if len(texts) == 1 and "refine" in card.prompts:
-            return with_question(prompt, card.render("refine", question=question, candidate=texts[0]))
-        blocks = _blocks(card, texts)
-        return with_question(prompt, card.render("synthesize", question=question, candidates=blocks, count=len(texts)))
+            return ask_in(prompt, card, "refine", candidate=texts[0])
+        return ask_in(prompt, card, "synthesize", candidates=_blocks(card, texts), count=len(texts))
 
     return build(await fit_texts(run, [c["text"] for c in candidates], build))
 
@@ -139,7 +137,7 @@ async def evolve(
         draw = random.Random(f"{run.context.seed or 0} {loop} {index}")
         parents = draw.sample(list(population), min(k, len(population)))
         asked = await _synthesis_prompt(run, card, prompt, parents)
-        works.append(solve(run, asked, [index], temperature=temperature))
+        works.append(solve(run, asked, [index], card=card, temperature=temperature))
     return (await gather_solved(works)).candidates or list(population)
 
 
@@ -167,11 +165,8 @@ def _winner(candidates: Sequence[Candidate], extract: Extract) -> tuple[str | No
 
 async def choose(run: Run, card: Card, prompt: Sequence[Message], candidates: Sequence[Candidate]) -> Update:
     """Let the model pick the most consistent candidate by number (universal self-consistency, arXiv 2311.17311)."""
-    question = question_of(prompt)
-
     def build(texts: Sequence[str]) -> list[Message]:
-        blocks = _blocks(card, texts)
-        return with_question(prompt, card.render("choose", question=question, candidates=blocks, count=len(texts)))
+        return ask_in(prompt, card, "choose", candidates=_blocks(card, texts), count=len(texts))
 
     asked = build(await fit_texts(run, [c["text"] for c in candidates], build))
     reply = await run.ask_one(asked, temperature=0.0, response_format=Choice)
@@ -195,8 +190,7 @@ async def judge_best(run: Run, card: Card, prompt: Sequence[Message], candidates
 async def _scores(
     run: Run, card: Card, prompt: Sequence[Message], candidates: Sequence[Candidate]
 ) -> list[float | None]:
-    question = question_of(prompt)
-    prompts = [with_question(prompt, card.render("judge", question=question, candidate=c["text"])) for c in candidates]
+    prompts = [ask_in(prompt, card, "judge", candidate=c["text"]) for c in candidates]
     asked = await together(run.ask(p, temperature=0.0, response_format=Score) for p in prompts)
     errors = [e for samples in asked for e in samples.errors]
     if len(errors) == len(candidates):

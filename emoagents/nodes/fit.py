@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from emoagents.asked import sent
 from emoagents.model.request import Backend, Message
 from emoagents.step import Run
 
@@ -35,11 +36,11 @@ class Room:
 
     def clearly_fits(self, messages: Sequence[Message]) -> bool:
         """Return whether a prompt fits even if each of its bytes is a token: then nobody need count."""
-        return _bytes(messages) < self.window // 2
+        return _bytes(sent(messages)) < self.window // 2
 
     def fits(self, messages: Sequence[Message]) -> bool:
         """Return whether a prompt leaves room for an answer. May take milliseconds."""
-        return self.clearly_fits(messages) or self.backend.count_tokens(messages) <= self.prompt
+        return self.clearly_fits(messages) or self.backend.count_tokens(sent(messages)) <= self.prompt
 
 
 async def room_of(run: Run, role: str | None = None, window: int | None = None) -> Room | None:

@@ -8,6 +8,8 @@ from typing import Any, cast
 
 from langchain_core.messages import AIMessage, convert_to_messages
 
+from emoagents.asked import ask_in
+from emoagents.card import Card
 from emoagents.model.request import Completion, Message
 from emoagents.state import AnswerState, StopReason, Update, to_prompt
 from emoagents.step import Run
@@ -20,10 +22,10 @@ def prompt_of(state: AnswerState) -> list[Message]:
     return state.get("prompt") or to_prompt(state["messages"])
 
 
-async def ask_once(state: AnswerState, run: Run) -> Update:
+async def ask_once(state: AnswerState, run: Run, card: Card) -> Update:
     """Ask the prepared prompt once and answer with what comes."""
     message_id = new_message_id()
-    completion = await run.ask_one(prompt_of(state), message_id=message_id)
+    completion = await run.ask_one(ask_in(prompt_of(state), card), message_id=message_id)
     return conclude(run, completion, stopped_by="complete", message_id=message_id)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from emoagents.asked import ask_in, asked_in
+from emoagents.card import Card
 from emoagents.errors import BudgetExceeded, NoAnswerError, RunError
 from emoagents.model.request import Message
 from emoagents.state import Candidate
@@ -50,12 +52,19 @@ async def solve(
     prompt: Sequence[Message],
     indices: Sequence[int],
     *,
+    card: Card,
     solver: Strategy | None = None,
     temperature: float | None = None,
 ) -> Solved:
-    """Return candidates of these indices for one prompt; each is told of (`candidate`, `failure`) as it comes."""
+    """Return candidates of these indices for one prompt; each is told of (`candidate`, `failure`) as it comes.
+
+    The model is asked by the card's `ask`, unless another prompt of the card is in the messages; a nested strategy has
+    a card of its own.
+    """
     if solver is not None:
         return await gather_solved(_nest(run, prompt, index, solver) for index in indices)
+    if asked_in(prompt) is None:
+        prompt = ask_in(prompt, card)
     if not run.context.stream:
         return await _ask(run, prompt, list(indices), temperature)
     groups = await run.context.door.groups(indices)  # somebody watches: tell of each as it comes

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
+from emoagents.asked import Asked
 from emoagents.card import Card
 from emoagents.errors import BudgetExceeded, ParameterError, RunError, UsageError, did_you_mean
 from emoagents.nodes.extract import last_number, normalized
@@ -158,8 +159,8 @@ class Judge:
     """The context's model as the judge, by the card's prompt `judge`. An opinion, not an oracle."""
 
     async def verify(self, run: Run, card: Card, question: str, answer: str) -> Verdict:
-        prompt = [{"role": "user", "content": card.render("judge", question=question, answer=answer)}]
-        reply = await run.ask_one(prompt, temperature=0.0, response_format=Judgement)
+        prompt = Asked(card, "judge", {"question": question, "answer": answer})
+        reply = await run.ask_one([prompt], temperature=0.0, response_format=Judgement)
         if isinstance(reply.parsed, Judgement):
             return Verdict(reply.parsed.correct, float(reply.parsed.correct), reply.parsed.reason)
         return Verdict(None, None, f"unparsed: {reply.parse_error}")

@@ -288,6 +288,12 @@ class Answering(Strategy):
     """Whether it answers the prompt that others prepared; False where it makes all its requests of the messages."""
 
     @property
+    def asks(self) -> tuple[str, ...]:
+        """Names of the prompts of its card by which a run with these parameters may ask a model; not those of what it
+        nests."""
+        return ()
+
+    @property
     def nests(self) -> bool:
         """Whether another strategy may use this one as its solver."""
         return True

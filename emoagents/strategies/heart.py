@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from langgraph.graph import END
 from pydantic import Field
 
+from emoagents.asked import ASK, Asked, ask_in
 from emoagents.card import Card, Tone
 from emoagents.errors import ParameterError, VerifierError
 from emoagents.model.request import Message
@@ -23,7 +24,7 @@ from emoagents.nodes.encourage import Schedule, scheduled_emotions, scheduled_ph
 from emoagents.nodes.respond import conclude, prompt_of
 from emoagents.nodes.solve import Solved, solve
 from emoagents.nodes.verify import Judge, judged, make_verifier
-from emoagents.state import AnswerState, Candidate, Update, question_of, with_question
+from emoagents.state import AnswerState, Candidate, Update, question_of
 from emoagents.step import Run
 from emoagents.strategies.base import Answering, CardSource, Wiring, parameters, require_solver
 from emoagents.together import together
@@ -78,6 +79,15 @@ class Heart(Answering):
         if (self.schedule == "fixed") != (self.emotion is not None):
             raise ParameterError("Heart: emotion and schedule 'fixed' go together, as schedule='fixed', emotion='fear'")
         scheduled_emotions(self._card, self.schedule, 1, emotion=self.emotion, bandit=None, seed=None)
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        feedback = "fresh" if self.history == "fresh" else self._feedback_prompt
+        return (
+            *((ASK, *((feedback,) if self.rounds else ())) if self.solver is None else ()),
+            *(("judge",) if isinstance(self.verifier, Judge) else ()),
+            *(("synthesize",) if self.verifier is None and (self.rounds or self.samples > 1) else ()),
+        )
 
     # -- the graph: attempt -> (encourage -> retry)* -> conclude -------------------------------------------------
 
@@ -167,14 +177,15 @@ class Heart(Answering):
     ) -> Solved:
         asked = self._asked(prompt, earlier, branch)
         first = round_ * self.samples
-        solved = await solve(run, asked, range(first, first + self.samples), solver=self.solver)
+        solved = await solve(run, asked, range(first, first + self.samples), card=self._card, solver=self.solver)
         question = question_of(prompt)
         verdicts = await together(
             judged(run, self._card, self.verifier, question, c["text"]) for c in solved.candidates
         )
         for i, (candidate, verdict) in enumerate(zip(solved.candidates, verdicts, strict=True)):
             numbered = {"index": position * self.samples + i, "round": round_, "verdict": asdict(verdict)}
-            candidate.update(cast(Candidate, {**numbered, **branch}))
+            told = {name: branch[name] for name in ("emotion", "stimulus", "feedback") if name in branch}
+            candidate.update(cast(Candidate, {**numbered, **told}))
             run.emit(
                 "verdict",
                 round=round_,
@@ -190,19 +201,23 @@ class Heart(Answering):
             return list(prompt)
         if self.history == "fresh":
             last = _best_of_round(earlier)["text"]
-            text = self._card.render("fresh", question=question_of(prompt), answer=last, feedback=branch["feedback"])
-            return with_question(prompt, text)
+            return ask_in(prompt, self._card, "fresh", answer=last, feedback=branch["feedback"])
         said = [_best_of_round([c for c in earlier if c["round"] == r]) for r in range(earlier[-1]["round"] + 1)]
-        feedback = [*(c["feedback"] for c in said[1:]), branch["feedback"]]
+        replies = [*({"role": "user", "content": c["feedback"]} for c in said[1:]), self._feedback(branch)]
         turns = [
             turn
-            for candidate, reply in zip(said, feedback, strict=True)
-            for turn in (
-                {"role": "assistant", "content": candidate["text"]},
-                {"role": "user", "content": reply},
-            )
+            for candidate, reply in zip(said, replies, strict=True)
+            for turn in ({"role": "assistant", "content": candidate["text"]}, reply)
         ]
-        return [*prompt, *turns]
+        return [*(prompt if self.solver is not None else ask_in(prompt, self._card)), *turns]
+
+    def _feedback(self, branch: dict[str, Any]) -> Message:
+        values = {name: branch[name] for name in ("phrase", "reason")}
+        return Asked(self._card, self._feedback_prompt, values)
+
+    @property
+    def _feedback_prompt(self) -> str:
+        return "feedback" if self.verifier is not None else "feedback_unverified"
 
     def _check_verifier(self, candidates: Sequence[Candidate]) -> None:
         if candidates and all(c["verdict"].get("error") for c in candidates) and candidates[0]["round"] >= self.rounds:
@@ -242,10 +257,10 @@ class Heart(Answering):
 
     def _planned(self, run: Run, emotion: str, round_: int, reason: str) -> dict[str, Any]:
         phrase = scheduled_phrase(self._card, emotion, round_, run.context.seed)
-        name = "feedback" if self.verifier is not None else "feedback_unverified"
-        text = self._card.render(name, phrase=phrase.in_tone(self.tone), reason=reason)
+        said = phrase.in_tone(self.tone)
+        text = self._card.render(self._feedback_prompt, phrase=said, reason=reason)
         run.emit("feedback", round=round_, emotion=emotion, stimulus=phrase.id, tone=self.tone, text=text)
-        return {"emotion": emotion, "stimulus": phrase.id, "feedback": text}
+        return {"emotion": emotion, "stimulus": phrase.id, "phrase": said, "reason": reason, "feedback": text}
 
     # -- conclude ------------------------------------------------------------------------------------------------
 

@@ -7,11 +7,12 @@ from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import Field
 
+from emoagents.asked import ASK
 from emoagents.card import Card
 from emoagents.errors import ParameterError
 from emoagents.nodes.respond import conclude, prompt_of
 from emoagents.nodes.solve import solve
-from emoagents.nodes.verify import judged, make_verifier
+from emoagents.nodes.verify import Judge, judged, make_verifier
 from emoagents.state import AnswerState, Candidate, Update, question_of
 from emoagents.step import Run
 from emoagents.strategies.base import Answering, CardSource, Wiring, parameters, require_solver
@@ -50,6 +51,10 @@ class Resample(Answering):
         if self.verifier is None:
             raise ParameterError("Resample: it stops where a verifier accepts, so it needs one, as verifier='judge'")
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        return (*(() if self.solver is not None else (ASK,)), *(("judge",) if isinstance(self.verifier, Judge) else ()))
+
     def wire(self, wiring: Wiring) -> None:
         wiring.then("resample", self._resample)
         wiring.end()
@@ -58,10 +63,15 @@ class Resample(Answering):
         unit = "calls" if self.solver is None else f"x ({self.solver.title})"
         return f"1 to {self.samples} {unit}"
 
+    @property
+    def _card(self) -> Card:
+        assert isinstance(self.card, Card)
+        return self.card
+
     async def _resample(self, state: AnswerState, run: Run) -> Update:
         prompt, candidates = prompt_of(state), list[Candidate]()
         for index in range(self.samples):
-            solved = await solve(run, prompt, [index], solver=self.solver, temperature=self.temperature)
+            solved = await solve(run, prompt, [index], card=self._card, solver=self.solver, temperature=self.temperature)
             candidates += [await self._judged(run, question_of(prompt), c) for c in solved.candidates]
             if solved.out_of_budget:
                 break
@@ -74,8 +84,7 @@ class Resample(Answering):
         return conclude(run, best["text"], stopped_by=reason, verified=best["verdict"]["ok"])
 
     async def _judged(self, run: Run, question: str, candidate: Candidate) -> Candidate:
-        assert isinstance(self.card, Card)
-        verdict = asdict(await judged(run, self.card, self.verifier, question, candidate["text"]))
+        verdict = asdict(await judged(run, self._card, self.verifier, question, candidate["text"]))
         run.emit("verdict", round=candidate["index"], emotion=None, text=candidate["text"], **verdict)
         return cast(Candidate, {**candidate, "verdict": verdict})
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from emoagents.asked import ASK
 from emoagents.card import Card
 from emoagents.errors import ParameterError
 from emoagents.model.request import Message
@@ -65,6 +66,12 @@ class SelfAggregation(Answering):
         if self.k is not None and self.loops == 1:
             raise ParameterError("SelfAggregation: k works with loops > 1 only; one loop aggregates all samples")
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        ending = {"synthesize": ("synthesize",), "choose": ("choose",), "judge": ("judge",)}.get(self.method, ())
+        alone = ("refine",) if ending == ("synthesize",) and (self.samples == 1 or self.k == 1) else ()
+        return (*(() if self.solver is not None else (ASK,)), *ending, *alone)
+
     def wire(self, wiring: Wiring) -> None:
         wiring.then("sample", self._sample)
         if self.loops > 1:
@@ -100,11 +107,14 @@ class SelfAggregation(Answering):
     async def _solve(self, run: Run, prompt: list[Message]) -> Solved:
         solver: Strategy | None = self.solver
         if self.diversity == "temperature":
-            return await solve(run, prompt, range(self.samples), solver=solver, temperature=self.temperature)
+            return await solve(
+                run, prompt, range(self.samples), card=self._card, solver=solver, temperature=self.temperature
+            )
         ways = self._card.variations_of("template" if self.diversity == "templates" else "language")
         varied = (with_question(prompt, ways[i % len(ways)].render(question_of(prompt))) for i in range(self.samples))
         return await gather_solved(
-            [solve(run, p, [i], solver=solver, temperature=self.temperature) for i, p in enumerate(varied)]
+            solve(run, p, [i], card=self._card, solver=solver, temperature=self.temperature)
+            for i, p in enumerate(varied)
         )
 
     async def _evolve(self, state: AnswerState, run: Run) -> Update:

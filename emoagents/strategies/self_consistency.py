@@ -42,6 +42,10 @@ class SelfConsistency(Answering):
     def __post_init__(self) -> None:
         self._voting()
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        return self._voting().asks
+
     def wire(self, wiring: Wiring) -> None:
         self._voting().wire(wiring)
 
@@ -55,4 +59,5 @@ class SelfConsistency(Answering):
             temperature=self.temperature,
             extract=self.extract,
             solver=self.solver,
+            card=self.card,
         )

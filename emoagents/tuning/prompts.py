@@ -1,0 +1,114 @@
+"""The texts of a strategy that an optimiser may change, by name, and the same strategy with other texts.
+
+A name is that of a prompt in the card, with the path of what is nested before it: "ask", "solver.synthesize".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import operator
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, cast
+
+from emoagents.asked import AS_IT_IS, ASK, variables_of
+from emoagents.card import Card, Prompt
+from emoagents.card.template import NEARLY, places
+from emoagents.errors import UnknownNameError
+from emoagents.strategies.base import Strategy
+
+__all__ = ["as_template", "prompts_of", "with_prompts"]
+
+NESTED = "solver"
+"""The parameter that holds a nested strategy."""
+
+_PLACE = re.compile(r"\{\{([^{}]*)\}\}")
+
+
+def prompts_of(strategy: Strategy) -> dict[str, Prompt]:
+    """Return the prompts by which a strategy and what it nests may ask a model, in the order in which they are asked."""
+    return dict(_prompts_of(strategy))
+
+
+def _prompts_of(strategy: Strategy) -> Iterator[tuple[str, Prompt]]:
+    answering = strategy.answering
+    inner = nested_in(strategy)
+    for name, prompt in prompts_of(inner).items() if inner is not None else ():
+        yield f"{NESTED}.{name}", prompt
+    card = card_of(answering)
+    for name in answering.asks:
+        yield name, AS_IT_IS if name == ASK and name not in card.prompts else card.prompt(name)
+
+
+def nested_in(strategy: Strategy) -> Strategy | None:
+    """Return the strategy that gives another one's candidates."""
+    inner = getattr(strategy.answering, NESTED, None)
+    return inner if isinstance(inner, Strategy) else None
+
+
+def card_of(strategy: Strategy) -> Card:
+    """Return a strategy's card."""
+    return cast(Card, cast(Any, strategy).card)
+
+
+def with_prompts(strategy: Strategy, prompts: Mapping[str, Prompt]) -> Strategy:
+    """Return the same strategy with these prompts in its cards; what is not named stays as it is.
+
+    Args:
+        prompts: by name, as `prompts_of` gives them.
+
+    Raises:
+        UnknownNameError: a name is none of the strategy's. CardError: a prompt does not fit.
+    """
+    known = prompts_of(strategy)
+    for name in prompts:
+        if name not in known:
+            raise UnknownNameError("prompt", name, known)
+    return _with_prompts(strategy, {name: p for name, p in prompts.items() if p != known[name]})
+
+
+def _with_prompts(strategy: Strategy, prompts: Mapping[str, Prompt]) -> Strategy:
+    if not prompts:
+        return strategy
+    answering: Any = strategy.answering
+    own = {name: prompt for name, prompt in prompts.items() if "." not in name}
+    within = {name.removeprefix(f"{NESTED}."): prompt for name, prompt in prompts.items() if "." in name}
+    changes: dict[str, Any] = {}
+    if own:
+        card = card_of(answering)
+        changes["card"] = card.model_copy(update={"prompts": {**card.prompts, **own}})
+    if within:
+        changes[NESTED] = _with_prompts(getattr(answering, NESTED), within)
+    tuned = dataclasses.replace(answering, **changes)
+    return functools.reduce(operator.or_, [*strategy.preparing, tuned])
+
+
+def as_template(text: str, prompt: Prompt) -> str:
+    """Return a text that somebody proposed for a prompt as a template that the prompt can have.
+
+    What the old text showed must be shown by the new one: places that it leaves out are added at its end, the only one
+    as it is, of several each under its name. `{{ name }}` becomes a place; braces around anything else are made single.
+
+    Args:
+        text: the proposal. prompt: the prompt as it was.
+    """
+    shown = places(prompt.text)
+    text = _with_valid_places(text, variables_of(prompt))
+    missing = [name for name in shown if name not in places(text)]
+    added = [f"{{{{{name}}}}}" if len(shown) == 1 else f"{name}:\n{{{{{name}}}}}" for name in missing]
+    return "\n\n".join([*([text] if text.strip() else []), *added]) or prompt.text
+
+
+def _with_valid_places(text: str, known: Collection[str]) -> str:
+    """Make `{{ name }}` a place, and braces that are none single; what that makes may have to be looked at again."""
+    while True:
+        mended = _PLACE.sub(lambda m: _place(m[1].strip(), m[0], known), text)
+        mended = NEARLY.sub(lambda m: m[0][1:-1], mended)
+        if mended == text:
+            return text
+        text = mended
+
+
+def _place(name: str, written: str, known: Collection[str]) -> str:
+    return f"{{{{{name}}}}}" if name in known else written[1:-1]
