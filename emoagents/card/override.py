@@ -12,7 +12,10 @@ from emoagents.card.models import Card
 from emoagents.card.words import toml_type
 from emoagents.errors import CardError
 
-__all__ = ["given_card", "override_card", "signed"]
+__all__ = ["STRATEGY_KEYS", "given_card", "override_card", "signed"]
+
+STRATEGY_KEYS = ("strategy", "needs", "parameters", "solver", "pipe")
+"""What stands in a strategy's file beside its card."""
 
 
 def override_card(base: Card, source: str | Path | Mapping[str, Any] | Card) -> Card:
@@ -33,6 +36,7 @@ def override_card(base: Card, source: str | Path | Mapping[str, Any] | Card) -> 
         check(card, path)
     else:
         given, path = given_card(source)
+        _check_is_card(given, path)
         card = build_card(_merged(base.model_dump(exclude_unset=True, by_alias=True), given, path), path)
     check_fits(base, card, path)
     return card
@@ -51,6 +55,12 @@ def given_card(source: str | Path | Mapping[str, Any]) -> tuple[Mapping[str, Any
     except RuntimeError as error:  # no such user
         raise CardError(str(source), "", f"cannot be read: {error}") from None
     return read_toml(path), str(path)
+
+
+def _check_is_card(given: Mapping[str, Any], path: str) -> None:
+    for key in STRATEGY_KEYS:
+        if key in given:
+            raise CardError(path, key, "is no part of a card: this file is a whole strategy, run as --strategy FILE")
 
 
 def _merged(base: dict[str, Any], given: Mapping[str, Any], path: str) -> dict[str, Any]:
