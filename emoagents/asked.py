@@ -7,6 +7,7 @@ from typing import Any
 
 from emoagents.card import Card, Demo, Prompt, Value
 from emoagents.card.template import fill, places
+from emoagents.errors import CardError
 from emoagents.model.request import Message
 from emoagents.state import question_index, text_of, with_text
 
@@ -27,20 +28,22 @@ class Asked(Message):
     It lives between the step that makes it and `Run.ask`; no state holds it.
 
     Attributes:
-        prompt, name: the prompt, and its name in the card.
-        values: what its places were filled with.
+        values_given: what its places were filled with.
         head, tail: texts around it in the message.
         stripped: blanks at its beginning were left out.
 
     Args:
-        card: has the prompt. A card without an `ask` asks the question as it is.
+        prompt, name: the prompt, and its name in the card.
+        values: for its places; those that it has not are left out.
         message: whose text it becomes, beside pictures and the like; None: a message of the user.
-        values: for the prompt's places; those that it has not are left out.
+
+    Raises:
+        CardError: a place has no value.
     """
 
     def __init__(
         self,
-        card: Card,
+        prompt: Prompt,
         name: str,
         values: Mapping[str, Value],
         *,
@@ -49,15 +52,22 @@ class Asked(Message):
         tail: str = "",
         stripped: bool = False,
     ) -> None:
-        self.prompt = AS_IT_IS if name == ASK and name not in card.prompts else card.prompt(name)
-        self.name, self.head, self.tail, self.stripped = name, head, tail, stripped
-        self.values_given = {key: values[key] for key in variables_of(self.prompt) if key in values}
-        text = self.written(card.render(name, **values) if name in card.prompts else str(values["question"]))
+        self.prompt, self.name, self.head, self.tail, self.stripped = prompt, name, head, tail, stripped
+        self.values_given = {key: values[key] for key in variables_of(prompt) if key in values}
         whole = message or {"role": "user", "content": ""}
+        text = self._written()
         super().__init__(whole if text_of(whole) == text else with_text(whole, text))
 
-    def written(self, text: str) -> str:
-        """Return the message's text with another filled prompt in it."""
+    @classmethod
+    def of(cls, card: Card, name: str, values: Mapping[str, Value], **options: Any) -> Asked:
+        """Return the message of a card's prompt. A card without an `ask` asks the question as it is."""
+        return cls(AS_IT_IS if name == ASK and name not in card.prompts else card.prompt(name), name, values, **options)
+
+    def _written(self) -> str:
+        try:
+            text = fill(self.prompt.text, self.values_given)
+        except KeyError as error:
+            raise CardError("", f"prompts.{self.name}", f"no value for {{{{{error.args[0]}}}}}") from None
         return f"{self.head}{text.lstrip() if self.stripped else text}{self.tail}"
 
     def turns(self) -> list[Message]:
@@ -87,7 +97,7 @@ def ask_in(prompt: Sequence[Message], card: Card, name: str = ASK, **values: Val
     """
     at = question_index(prompt)
     known = {"question": text_of(prompt[at]), **values}
-    return [*prompt[:at], Asked(card, name, known, message=prompt[at]), *prompt[at + 1 :]]
+    return [*prompt[:at], Asked.of(card, name, known, message=prompt[at]), *prompt[at + 1 :]]
 
 
 def asked_in(messages: Sequence[Message]) -> int | None:

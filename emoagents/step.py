@@ -345,7 +345,7 @@ async def _as_task(call: Callable[[], Coroutine[Any, Any, dict[str, Any]]], name
 
 def _as_data(samples: Samples) -> dict[str, Any]:
     return {
-        "completions": [{**asdict(replace(c, parsed=None))} for c in samples.completions],
+        "completions": [{**asdict(replace(c, parsed=None, share=None))} for c in samples.completions],
         "errors": [str(e) for e in samples.errors],
     }
 

@@ -431,6 +431,7 @@ def _completion(choice: Choice, index: int, *, cached: bool = False) -> Completi
         tool_calls=choice.tool_calls,
         logprobs=choice.logprobs,
         cached=cached,
+        share=choice.share,
     )
 
 

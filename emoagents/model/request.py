@@ -105,6 +105,8 @@ class Reply:
 class Completion:
     """One sample as the door returns it.
 
+    `share` is what is known of the request that brought it; None where that is not kept.
+
     `parsed` holds the validated object where the request had a `response_format`; if the text did not fit,
     `parsed` is None and `parse_error` says why: unparsed is a state of its own, never a default value.
     """
@@ -115,6 +117,7 @@ class Completion:
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     logprobs: list[dict[str, Any]] | None = None
     cached: bool = False
+    share: Share | None = None
     parsed: BaseModel | None = None
     parse_error: str | None = None
 

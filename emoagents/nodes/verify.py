@@ -159,7 +159,7 @@ class Judge:
     """The context's model as the judge, by the card's prompt `judge`. An opinion, not an oracle."""
 
     async def verify(self, run: Run, card: Card, question: str, answer: str) -> Verdict:
-        prompt = Asked(card, "judge", {"question": question, "answer": answer})
+        prompt = Asked.of(card, "judge", {"question": question, "answer": answer})
         reply = await run.ask_one([prompt], temperature=0.0, response_format=Judgement)
         if isinstance(reply.parsed, Judgement):
             return Verdict(reply.parsed.correct, float(reply.parsed.correct), reply.parsed.reason)

@@ -213,7 +213,7 @@ class Heart(Answering):
 
     def _feedback(self, branch: dict[str, Any]) -> Message:
         values = {name: branch[name] for name in ("phrase", "reason")}
-        return Asked(self._card, self._feedback_prompt, values)
+        return Asked.of(self._card, self._feedback_prompt, values)
 
     @property
     def _feedback_prompt(self) -> str:
