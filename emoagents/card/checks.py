@@ -32,6 +32,8 @@ def check(card: Card, path: str) -> None:
         _check_template(prompt.text, known, f"prompts.{name}.text", path)
     for variation in card.variations:
         _check_variation(variation, path)
+    for name, values in card.choices.items():
+        _check_choices(name, values, path)
     check_stages(card, path)
 
 
@@ -84,6 +86,16 @@ def _check_variation(variation: Variation, path: str) -> None:
         raise CardError(path, f"{key}.text", "does not ask the question; put {{question}} into it")
     if variation.kind == "language" and not variation.language:
         raise CardError(path, f"{key}.language", "missing; a variation of kind 'language' names its language")
+
+
+def _check_choices(name: str, values: Sequence[Any], path: str) -> None:
+    """Check a choice as far as a card can know it; whether the strategy has it is found where one is searched."""
+    key = f"choices.{name}"
+    if not name.strip():
+        raise CardError(path, "choices", "a choice needs the name of a parameter")
+    for index, value in enumerate(values):
+        if any(type(value) is type(other) and value == other for other in values[:index]):
+            raise CardError(path, f"{key}[{index}]", f"the value {value!r:.80} stands twice")
 
 
 def check_fits(base: Card, card: Card, path: str) -> None:
