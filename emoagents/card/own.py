@@ -11,7 +11,7 @@ from emoagents.card.load import build_card, load_card
 from emoagents.card.models import Card
 from emoagents.card.override import STRATEGY_KEYS, given_card, signed
 from emoagents.card.words import toml_type
-from emoagents.errors import CardError, UnknownNameError
+from emoagents.errors import CardError, UnknownNameError, did_you_mean
 
 __all__ = ["card_in", "is_file", "open_card"]
 
@@ -51,6 +51,10 @@ def card_in(data: Mapping[str, Any], path: str) -> Card:
     """
     if "pipe" in data:
         raise CardError(path, "pipe", "holds several strategies, each with a card of its own")
+    for key in data:
+        if key not in (*Card.model_fields, *STRATEGY_KEYS):
+            known = [name for name in (*Card.model_fields, *STRATEGY_KEYS) if name != "pipe"]
+            raise CardError(path, str(key), f"unknown key{did_you_mean(str(key), known)}")
     texts = {key: value for key, value in data.items() if key not in STRATEGY_KEYS}
     named = data.get("strategy")
     if named in (None, "staged"):

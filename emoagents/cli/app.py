@@ -26,6 +26,7 @@ from emoagents.cli.command import (
     commands,
 )
 from emoagents.cli.longemotion_commands import longemotion_commands
+from emoagents.cli.optimize_command import optimize
 from emoagents.cli.options import ChatOptions, CompareOptions, Options
 from emoagents.cli.support_commands import data_commands, support_commands
 
@@ -37,6 +38,7 @@ app = commands()
 app.add_typer(data_commands, name="data")
 app.add_typer(support_commands, name="support")
 app.add_typer(longemotion_commands, name="longemotion")
+app.command()(optimize)
 
 
 def _show_version(wanted: bool) -> None:
@@ -229,6 +231,30 @@ def strategies(
         from emoagents.cli.catalogue import show_strategies
 
         return show_strategies(name, mermaid=mermaid, memory=memory, as_json=json)
+
+    return work
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A strategy's name or spec, or a file.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The same.")],
+    json: Json = False,
+    debug: Debug = False,
+) -> Work:
+    """Show what differs between two strategies, word by word.
+
+    Prompts, demonstrations, parameters, what is nested. Ends with status 0 where nothing differs, else with 1.
+
+    \b
+    emoagents diff heart my.toml
+    emoagents diff heart:3 "heart:3@neutral"
+    """
+
+    def work() -> int:
+        from emoagents.cli.diff import diff as show_difference
+
+        return show_difference(old, new, as_json=json)
 
     return work
 
