@@ -21,8 +21,8 @@ __all__ = ["context_digests", "strategy_digest"]
 _WRITTEN = frozenset({"memory"})
 """Parameters that name a file which a run itself writes: what stands in it differs before and after."""
 
-_TOLD = {"title", "summary", "notes", "aliases", "sources"}
-"""What of a card is for people to read and reaches no model."""
+_TOLD = {"title", "summary", "notes", "aliases", "sources", "choices"}
+"""What of a card is for people to read, or for a search, and reaches no model."""
 
 
 def strategy_digest(strategy: Strategy) -> str:

@@ -201,6 +201,7 @@ class _Search:
         best, default = self._ranking[0], self._space.configurations[0]
         made = list(self._runner.made.values())
         return SearchResult(
+            strategy_title=default.strategy.title,
             ranking=ranking,
             default=next(one for one in ranking if one.configuration.is_default),
             difference=None if best.is_default else self._difference(best, default, self._order, seed),
@@ -211,6 +212,7 @@ class _Search:
             resumed=sum(key in self._journal.made for key in self._runner.made),
             failed=sum(one.status == "failed" for one in made),
             unparsed=sum(one.status == "unparsed" for one in made),
+            last_error=next((one.error for one in reversed(made) if one.status == "failed"), None),
             usage=sum((one.usage for one in made), Usage()),
             stopped_by="budget" if self._runner.ended else "complete",
             total=self._space.total,

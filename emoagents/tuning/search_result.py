@@ -79,7 +79,7 @@ class SearchResult:
     """What a search found.
 
     Attributes:
-        ranking: all configurations that were tried, the best first.
+        strategy_title: the strategy's own name. ranking: all configurations that were tried, the best first.
         default: the strategy as it was given.
         difference: best less default on the items that both have, with a 95 % interval; flattered, since the best was
             chosen on these very items. None where the default is the best, or they have no item in common.
@@ -87,12 +87,13 @@ class SearchResult:
         rounds: as they were planned.
         runs: made by this search, those that the journal had included; `resumed` of them it had. Held-out ones are
             counted, too.
-        failed, unparsed: runs, of all configurations. usage: of all runs.
+        failed, unparsed: runs, of all configurations. last_error: why the last failed one did. usage: of all runs.
         stopped_by: "complete" or "budget": the best is then the best so far.
         total, left_out, refused, reason: combinations, see `Space`.
         notes: what there is to know, in sentences.
     """
 
+    strategy_title: str
     ranking: tuple[Ranked, ...]
     default: Ranked
     difference: Compared | None
@@ -103,6 +104,7 @@ class SearchResult:
     resumed: int
     failed: int
     unparsed: int
+    last_error: str | None
     usage: Usage
     stopped_by: Literal["complete", "budget"]
     total: int
