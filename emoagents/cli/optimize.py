@@ -1,0 +1,263 @@
+"""`emoagents optimize`: measure, optimise, write the card, measure again."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from emoagents.cli import loading
+from emoagents.cli.optimize_job import Job, make_job
+from emoagents.cli.optimize_options import OptimizeOptions
+from emoagents.cli.optimize_screen import Screen
+from emoagents.errors import RunError
+
+if TYPE_CHECKING:
+    from emoagents.context import Context
+    from emoagents.evaluation.comparison import Comparison
+    from emoagents.model.budget import Budget
+    from emoagents.model.ledger import Usage
+    from emoagents.strategies.base import Strategy
+    from emoagents.tuning.progress import Progress
+
+__all__ = ["Ending", "run_optimization"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How an optimisation ended.
+
+    Attributes:
+        tuned: the best that was found. stopped_by: "complete", "perfect" or "budget".
+        progress: runs and failures while optimising. notes: what else there is to say, in sentences.
+    """
+
+    tuned: Strategy
+    stopped_by: str
+    progress: Progress
+    notes: tuple[str, ...] = ()
+
+
+def run_optimization(options: OptimizeOptions) -> int:
+    """Optimise, and print what it brought; return 0 if all was measured, else 1.
+
+    Raises:
+        UsageError: the caller's mistake. RunError: nothing works, or the budget leaves nothing to optimise with.
+        KeyboardInterrupt: Ctrl-C; what was best until then lies at --out, and was said.
+    """
+    from emoagents.cli.optimize_ending import print_ending
+
+    job = make_job(options)
+    screen = Screen()
+    _headline(job, screen)
+    if loading.needs_fetching(job.context.door.name):
+        loading.fetch()
+    job.folder.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    with screen:
+        first = _measured(job, screen, [job.strategy], job.context.budget)
+        ending = _optimised(job, screen, _left(job, first, time.monotonic() - began))
+        _write(job, ending)
+        measured = [job.strategy, ending.tuned]
+        last = _measured(job, screen, measured, _remaining(job.context.budget, time.monotonic() - began))
+    return print_ending(job, ending, last)
+
+
+def _headline(job: Job, screen: Screen) -> None:
+    o, counts = job.options, {"train": job.train, "dev": job.dev, "test": job.test}
+    screen.say(f"{o.optimizer} on {job.strategy.title}, {job.context.door.name}, metric {job.metric.name}")
+    screen.say(", ".join(f"{len(items):,} {name}" for name, items in counts.items() if items) + " examples")
+    if job.split:
+        screen.say(f"no --dev: a third of the examples was drawn for it by seed {o.seed}, and is not learned from")
+    if job.reflection is not None and o.reflection_model is None:
+        screen.say("no --reflection-model: the same model proposes new texts")
+    screen.say(f"kept in {job.folder}: the same command goes on from there")
+
+
+# -- measuring -------------------------------------------------------------------------------------------------------
+
+
+def _measured(job: Job, screen: Screen, strategies: Sequence[Strategy], budget: Budget | None) -> Comparison:
+    from emoagents.tuning.measure import measure
+
+    what = "measuring before" if len(strategies) == 1 else "measuring after"
+    return asyncio.run(
+        measure(
+            strategies,
+            job.sets,
+            job.metric,
+            job.context.fresh(budget=budget),
+            job.folder,
+            seed=job.options.seed,
+            command=shlex.join(["emoagents", *sys.argv[1:]]),
+            on_begin=lambda total, made: screen.begin(what, total, made),
+            on_record=screen.recorded,
+        )
+    )
+
+
+def _left(job: Job, first: Comparison, seconds: float) -> Budget | None:
+    """Return what optimising may cost: the budget without what the last measurement may take.
+
+    Raises:
+        RunError: the first measurement is unfinished, or nothing is left.
+    """
+    from emoagents.model.budget import Budget
+    from emoagents.tuning.measure import left_for_search, spent_on
+
+    budget = job.context.budget
+    if first.outcome is not None and first.outcome.stopped_by:
+        raise RunError(
+            "the budget ended in the first measurement: run the same command with a larger one to go on, "
+            f"or give fewer dev examples than {len(job.dev)}"
+        )
+    left = left_for_search(budget, spent_on(first), seconds)
+    if left is not None and 0 in (left.calls, left.tokens, left.usd, left.seconds):
+        raise RunError(
+            "the budget leaves nothing to optimise with: the first measurement took "
+            f"{_in_words(first)}, and half as much again is kept back for the last; give a larger one"
+        )
+    assert left is None or isinstance(left, Budget)
+    return left
+
+
+def _in_words(comparison: Comparison) -> str:
+    from emoagents.tuning.measure import spent_on
+
+    spent = spent_on(comparison)
+    return f"{spent.calls:,.0f} calls, {spent.tokens:,.0f} tokens, ${spent.usd:.4g}"
+
+
+def _remaining(budget: Budget | None, seconds: float) -> Budget | None:
+    """Return the budget for the rest: what was paid is in the folder, what time has passed is not."""
+    if budget is None or budget.seconds is None:
+        return budget
+    from dataclasses import replace
+
+    return replace(budget, seconds=max(0.0, budget.seconds - seconds))
+
+
+# -- optimising ------------------------------------------------------------------------------------------------------
+
+
+def _optimised(job: Job, screen: Screen, left: Budget | None) -> Ending:
+    from emoagents.evaluation.journal import CallJournal
+
+    with closing(CallJournal(job.folder)) as journal:
+        account = job.context.fresh(cache=journal, budget=left).pooled(journal.spent)
+        if job.options.optimizer == "search":
+            return _searched(job, screen, account)
+        return _compiled(job, screen, account)
+
+
+def _compiled(job: Job, screen: Screen, account: Context) -> Ending:
+    screen.begin("loading DSPy")
+    from emoagents.integrations.dspy.optimize import Optimisation
+    from emoagents.integrations.dspy.quiet import chatter_to
+
+    o = job.options
+    work = Optimisation(
+        job.strategy,
+        o.optimizer,
+        train=job.train,
+        dev=job.dev,
+        metric=job.metric,
+        context=account,
+        reflection=None if job.reflection is None else _beside(account, job.reflection),
+        effort=o.effort,
+        demos=o.demos,
+        seed=o.seed,
+        folder=job.folder,
+        on_progress=screen.progressed,
+    )
+    screen.spent = lambda: _spent(work.usage)
+    screen.begin(o.optimizer)
+    try:
+        with chatter_to(job.folder / "optimizer.log"):
+            tuned = work.run()
+    except KeyboardInterrupt:
+        _interrupted(job, screen, Ending(tuned=work.best(), stopped_by="interrupted", progress=work.progress))
+        raise
+    return Ending(tuned=tuned, stopped_by=work.stopped_by, progress=work.progress)
+
+
+def _beside(account: Context, other: Context) -> Context:
+    """Return the other context's model on the account's cache and budget."""
+    settings = ("model", "models", "temperature", "max_tokens", "stop", "api_base")
+    return account.fresh(**{name: getattr(other, name) for name in settings})
+
+
+def _searched(job: Job, screen: Screen, account: Context) -> Ending:
+    from emoagents.tuning.choices import declared_choices
+    from emoagents.tuning.progress import Tally
+    from emoagents.tuning.search import search
+
+    tally = Tally(screen.progressed)
+    runs = _RUNS[job.options.effort]
+    choices = job.choices or {k: v for k, v in declared_choices(job.strategy).items() if not k.startswith("context.")}
+
+    def told(event: dict[str, Any]) -> None:
+        if event["event"] == "begin":
+            tally.expect(event["runs"])
+        elif event["event"] == "run":
+            tally.ran(failed=event["error"] if event["status"] == "failed" else None)
+        elif event["event"] == "ranked":
+            tally.scored(event["ranking"][0][1] or 0.0)
+
+    screen.begin("search")
+    found = asyncio.run(
+        search(
+            job.strategy,
+            job.train,
+            job.metric,
+            account,
+            choices=choices,
+            runs=runs,
+            seed=job.options.seed,
+            on_event=told,
+            journal=job.folder / "search.jsonl",
+        )
+    )
+    best = f"the best of {len(found.ranking)} on train: {found.best.label}"
+    return Ending(
+        tuned=found.best.strategy,
+        stopped_by=found.stopped_by,
+        progress=tally.progress,
+        notes=(best, *found.notes),
+    )
+
+
+_RUNS = {"light": 200, "medium": 600, "heavy": 2000}
+"""Runs of a search, by effort."""
+
+
+def _spent(usage: Usage) -> str:
+    dollars = "price unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4g}"
+    return f"{usage.calls:,} calls, {dollars}"
+
+
+# -- the card --------------------------------------------------------------------------------------------------------
+
+
+def _write(job: Job, ending: Ending) -> None:
+    from emoagents.strategy_file import save_strategy
+
+    o = job.options
+    how = (
+        f"Optimised by {o.optimizer} ({o.effort}) for {job.context.door.name} on {len(job.train)} examples, "
+        f"metric {job.metric.name}, seed {o.seed}."
+    )
+    save_strategy(ending.tuned, job.out, notes=[how])
+    job.wrote()
+
+
+def _interrupted(job: Job, screen: Screen, ending: Ending) -> None:
+    _write(job, ending)
+    best = ending.progress.best
+    what = "nothing better was found until then" if best is None else f"the best so far, {best:.3f} where it was scored"
+    screen.say(f"interrupted: {what}, is in {job.out}; the same command goes on")
