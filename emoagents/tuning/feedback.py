@@ -23,6 +23,8 @@ _ROOM = {"own": 4000, "rest": 5000}
 """Characters that the lines of a part have at most."""
 _LONGEST_READ = 20_000
 """Characters at a text's end that its short answer is looked for in."""
+_LONGEST_SOUGHT = 500
+"""Characters of an expected text that is looked for in answers; nobody writes a longer one word for word."""
 
 _STOPPED = {
     "complete": "The run went to its end.",
@@ -78,11 +80,9 @@ def feedback_of_error(error: BaseException, predictor: str, *, expected: str | N
 def calls_of(result: Result, predictor: str) -> list[Event]:
     """Return the calls of a run that one prompt made, in order: events "call" of its trace (docs/events.md)."""
     *path, name = predictor.split(".")
-    return [
-        event
-        for depth, event in _by_depth(result.trace)
-        if event["event"] == "call" and depth == len(path) and event.get("asked", name) == name
-    ]
+    calls = [(depth, event) for depth, event in _by_depth(result.trace) if event["event"] == "call"]
+    says = any("asked" in event for _, event in calls)  # a trace of an older version does not say which prompt asked
+    return [e for depth, e in calls if depth == len(path) and (e.get("asked") == name or not says)]
 
 
 def _by_depth(trace: Iterable[Event]) -> list[tuple[int, Event]]:
@@ -156,7 +156,7 @@ def _is_told_again(at: int, event: Event, texts: dict[str, set[tuple[int, object
 def _compared(events: Sequence[Event], answer: str, expected: str | None, quote: Quotes) -> Iterator[str]:
     """Tell how an answer that was made of several candidates differs from them."""
     candidates = [str(e["text"]) for e in events if e["event"] == "candidate"]
-    kinds = {e["event"] for e in events if e["event"] != "verdict" or e["ok"] is not None}
+    kinds = {e["event"] for e in events if e["event"] != "verdict" or e.get("ok") is not None}
     if len(candidates) < 2 or "verdict" in kinds:  # what was judged, and which was right, is told already
         return
     if answer in candidates:
@@ -168,7 +168,7 @@ def _compared(events: Sequence[Event], answer: str, expected: str | None, quote:
     if len(short) > 1 and "vote" not in kinds:
         said = ", ".join(f"{'nothing' if s is None else quote(s)} ({n})" for s, n in short.most_common(6))
         yield f"Read as short answers, the candidates say {said}."
-    if expected and expected.strip():
+    if expected and expected.strip() and len(expected) <= _LONGEST_SOUGHT:
         having = [str(i) for i, text in enumerate(candidates, 1) if _stands_in(expected, text)]
         where = _numbered(having) if having else "none of the candidates"
         final = "is" if _stands_in(expected, answer) else "is not"

@@ -22,7 +22,10 @@ _ITEMS = 6
 
 def told(event: Event, quote: Quotes) -> str | None:
     """Return what an event says, in one line. What models, people and checkers wrote is quoted."""
-    return TELLING.get(event["event"], _plainly)(event, quote)
+    try:
+        return TELLING.get(event["event"], _plainly)(event, quote)
+    except (AttributeError, KeyError, TypeError, ValueError):  # somebody else's event of the same name
+        return _plainly(event, quote)
 
 
 def _plainly(event: Event, quote: Quotes) -> str:
@@ -133,7 +136,8 @@ def _value(value: Any, quote: Quotes) -> str:
 
 
 def _chunks(event: Event, quote: Quotes) -> str:
-    return f"{event['sources']} texts of {event['characters']} characters were cut into {event['count']} chunks."
+    texts = "1 text" if event["sources"] == 1 else f"{event['sources']} texts"
+    return f"{texts} of {event['characters']} characters became {event['count']} chunks."
 
 
 def _ranked(event: Event, quote: Quotes) -> str:

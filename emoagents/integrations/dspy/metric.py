@@ -11,6 +11,7 @@ from typing import Any
 
 import dspy
 
+from emoagents.errors import ParameterError
 from emoagents.evaluation.task import Item
 from emoagents.result import Result
 from emoagents.tuning.data import question_of
@@ -143,9 +144,15 @@ def gepa_metric(metric: Metric, program: dspy.Module | None = None, *, failures:
 
     Args:
         metric: of ours, see `emoagents.tuning.metrics.make_metric`.
-        program: what is optimised; only a caller's check that it is one of `to_dspy`, whose runs have a trace.
+        program: what is optimised, to see that it has anything to optimise. Feedback needs no more than the
+            prediction: of a program of `to_dspy` it is made from the run's trace, of any other from answer and score.
         failures: where failures of the metric are counted; its attribute `failures` else.
+
+    Raises:
+        ParameterError: the program has no predictors.
     """
+    if program is not None and not program.predictors():
+        raise ParameterError("the program has no predictors: there is no prompt that GEPA could improve")
     return GepaMetric(metric, failures)
 
 
