@@ -25,6 +25,8 @@ def show_search(console: Console, result: SearchResult) -> None:
     say(_work(result))
     print_title(console, say, f"Ranking by {result.metric}")
     print_columns(console, say, _columns(result.ranking), strong=0)
+    if len(result.rounds) > 1:
+        say("Those that stayed in for more rounds stand first; scores of different items do not compare.")
     _print_differences(say, result)
     if notes := [*result.notes, *_failures(result)]:
         print_title(console, say, "Notes")
@@ -35,9 +37,8 @@ def show_search(console: Console, result: SearchResult) -> None:
 def _headline(result: SearchResult) -> str:
     best = result.best
     so_far = " so far" if result.stopped_by == "budget" else ""
-    if best.configuration.is_default:
-        return f"Best{so_far}: the default, {best.label}: {score(best.mean)}"
-    return f"Best{so_far}: {best.label}: {score(best.mean)} (default {score(result.default.mean)})"
+    name = f"the default, {best.label}" if best.configuration.is_default else best.label
+    return f"Best{so_far}: {name}: {score(best.mean)} on {plural(best.n, 'item')}"
 
 
 def _work(result: SearchResult) -> str:
@@ -72,14 +73,13 @@ def _name(row: Ranked) -> str:
 def _print_differences(say: Callable[..., None], result: SearchResult) -> None:
     if result.difference is not None:
         say("")
-        say(f"Best less default on the items of the search: {_told(result.difference)}. Flattered: see the notes.")
+        say(f"Best less default on the items of the search: {_told(result.difference)}.")
+        say("It is flattered, for the best was chosen on these items.")
     held = result.held_out
     if held is not None and held.difference is not None:
+        means = f"best {score(held.best.mean)}, default {score(held.default.mean)}"
         say("")
-        say(
-            f"On held-out items: best {score(held.best.mean)}, default {score(held.default.mean)}, "
-            f"difference {_told(held.difference)}."
-        )
+        say(f"On held-out items: {means}, difference {_told(held.difference)}.")
 
 
 def _told(one: Compared) -> str:
