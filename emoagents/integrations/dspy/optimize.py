@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import dspy
-from emoagents.integrations.dspy.metric import as_dspy, dspy_metric, gepa_metric
 
 from emoagents.context import Context
 from emoagents.errors import MissingExtraError, ParameterError, RunError, UnknownNameError
 from emoagents.evaluation.task import Item
+from emoagents.integrations.dspy.engine import to_lm, usage_of
+from emoagents.integrations.dspy.metric import as_dspy, dspy_metric, gepa_metric
+from emoagents.integrations.dspy.program import to_dspy
+from emoagents.integrations.dspy.proposer import proposer
 from emoagents.integrations.dspy.watch import CountedMetric, Stop, Watch
 from emoagents.model.ledger import Usage
 from emoagents.strategies.base import Strategy
@@ -62,8 +65,8 @@ class Optimisation:
         on_progress: told of each run and each scored variant, from any thread.
 
     Raises:
-        ParameterError: there are too few examples, or no prompt to optimise. UnknownNameError: there is no such
-            optimiser or effort. MissingExtraError: Optuna is not installed (mipro).
+        ParameterError: there are too few examples. CompositionError: there is no prompt to optimise. UnknownNameError:
+            there is no such optimiser or effort. MissingExtraError: Optuna is not installed (mipro).
     """
 
     strategy: Strategy
@@ -85,18 +88,14 @@ class Optimisation:
     _reflecting: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        from emoagents.integrations.dspy import to_dspy, to_lm
-
         self._check()
         account = self.context if self.context.pool is not None else self.context.pooled()
         self._program = to_dspy(self.strategy, context=account)
-        if not self._program.predictors():
-            raise ParameterError(f"{self.strategy.title} has no prompt that an optimiser could change")
-        self._lm = to_lm(account)
-        self._reflecting = self._lm if self.reflection is None else to_lm(self.reflection)
+        self._lm, self._reflecting = to_lm(account), to_lm(self.reflection or account)
         self._tally = Tally(self.on_progress)
         selecting = self.optimizer == "mipro" or (self.optimizer == "bootstrap" and self.effort != "light")
         self._watch = Watch(self._tally, type(self._program), selection=len(self.dev) if selecting else 0)
+        self._watch.reflecting = self._reflecting.engine
 
     def _check(self) -> None:
         if self.optimizer not in OPTIMIZERS:
@@ -125,10 +124,7 @@ class Optimisation:
     @property
     def usage(self) -> Usage:
         """What was used so far, by the strategy and the reflecting model together."""
-        from emoagents.integrations.dspy import usage_of
-
-        used = usage_of(self._lm)
-        return used if self._reflecting is self._lm else used + usage_of(self._reflecting)
+        return usage_of(self._lm) + usage_of(self._reflecting)
 
     def best(self) -> Strategy:
         """Return the best variant so far; the strategy as it began where none is better."""
@@ -262,6 +258,7 @@ def _gepa(work: Optimisation) -> None:
         metric=gepa_metric(CountedMetric(work.metric, work._watch), work._program),
         auto=work.effort,
         reflection_lm=work._reflecting,
+        instruction_proposer=proposer(),
         num_threads=work.context.concurrency,
         log_dir=None if work.folder is None else str(work.folder / "gepa"),
         warn_on_score_mismatch=False,

@@ -11,7 +11,7 @@ from typing import Any
 
 from dspy.utils.callback import BaseCallback
 
-from emoagents.errors import BudgetExceeded, MetricError, NoAnswerError, RunError, UsageError
+from emoagents.errors import BudgetExceeded, EmoagentsError, MetricError, NoAnswerError, RunError, UsageError
 from emoagents.evaluation.task import Item, Score
 from emoagents.tuning.metrics import Metric
 from emoagents.tuning.progress import Tally
@@ -38,6 +38,7 @@ class Watch(BaseCallback):  # type: ignore[misc]
         best: the best variant so far, a copy; None before any was scored.
         stopped: "budget" once the budget ended, "interrupted" after Ctrl-C, "perfect" where nothing can be better.
         error: what made it give up.
+        reflecting: the engine of the reflecting model, whose calls are watched.
     """
 
     def __init__(self, tally: Tally, kind: type, *, selection: int = 0) -> None:
@@ -45,6 +46,9 @@ class Watch(BaseCallback):  # type: ignore[misc]
         self.stopped = ""
         self.error: Exception | None = None
         self._tally, self._kind, self._selection = tally, kind, selection
+        self.reflecting: Any = None
+        self._proposals: set[str] = set()
+        self._proposed = False
         self._runs: set[str] = set()
         self._evaluations: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -106,12 +110,29 @@ class Watch(BaseCallback):  # type: ignore[misc]
 
     # -- calls of the reflecting model -------------------------------------------------------------------------------
 
-    def proposal_failed(self, exception: BaseException) -> None:
-        """Take in a call of the reflecting model that failed."""
-        if budget_ended(exception):
-            self.stopped = "budget"
+    def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        if self.reflecting is not None and getattr(instance, "engine", None) is self.reflecting:
+            self._proposals.add(call_id)
+
+    def on_lm_end(self, call_id: str, outputs: Any | None, exception: BaseException | None = None) -> None:
+        if call_id not in self._proposals:
+            return
+        self._proposals.discard(call_id)
+        if exception is None:
+            self._proposed = True
+        elif budget_ended(exception):
+            self.stopped = self.stopped or "budget"
         elif isinstance(exception, Exception):
-            self._tally.proposal_failed(_reason(exception))
+            self._proposal_failed(_cause(exception))
+
+    def _proposal_failed(self, exception: Exception) -> None:
+        self._tally.proposal_failed(_reason(exception))
+        if isinstance(exception, UsageError):
+            self.error = exception
+        elif not self._proposed and self._tally.progress.failed_proposals.count >= _HOPELESS:
+            self.error = RunError(f"the reflecting model never answered: {_reason(exception)}")
+
+    # -- the metric --------------------------------------------------------------------------------------------------
 
     def metric_failed(self, error: MetricError, scored: int) -> None:
         """Take in an answer that the metric failed on, and how many it has scored."""
@@ -166,6 +187,14 @@ def budget_ended(error: BaseException | None) -> bool:
 def _reason(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return text if isinstance(error, RunError | UsageError) and text else f"{type(error).__name__}: {text}"
+
+
+def _cause(error: Exception) -> Exception:
+    """Return our own error where DSPy's was made of one."""
+    one: BaseException | None = error
+    while one is not None and not isinstance(one, EmoagentsError):
+        one = one.__cause__ or one.__context__
+    return one if isinstance(one, Exception) else error
 
 
 def _stopped_by(outputs: Any) -> str | None:
