@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from emoagents.model.request import Completion, Message, Request
 
-__all__ = ["parsed", "re_ask", "with_schema_in_prompt", "without_thoughts"]
+__all__ = ["parsed", "re_ask", "schema_in_words", "with_schema_in_prompt", "without_thoughts"]
 
 _FENCE = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 _BRACES_TRIED = 200
@@ -24,12 +24,17 @@ def without_thoughts(text: str) -> str:
     return text.rpartition("</think>")[2].strip()
 
 
+def schema_in_words(schema: type[BaseModel]) -> str:
+    """Return what asks for JSON of a schema (wording: ours)."""
+    written = json.dumps(schema.model_json_schema(), ensure_ascii=False)
+    return f"Answer with one JSON object and nothing else. It must fit this JSON schema:\n{written}"
+
+
 def with_schema_in_prompt(request: Request) -> Request:
     """Ask for the schema in words, for a provider that does not enforce it (wording: ours)."""
     if request.response_format is None:
         return request
-    schema = json.dumps(request.response_format.model_json_schema(), ensure_ascii=False)
-    ask = f"Answer with one JSON object and nothing else. It must fit this JSON schema:\n{schema}"
+    ask = schema_in_words(request.response_format)
     *before, last = request.messages
     if last.get("role") == "user" and isinstance(last.get("content"), str):  # some models insist that roles alternate
         return replace(request, messages=[*before, {**last, "content": f"{last['content']}\n\n{ask}"}])

@@ -13,21 +13,24 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
 from emoagents.asked import AS_IT_IS, ASK, variables_of
-from emoagents.card import Card, Prompt
+from emoagents.card import Card, Prompt, Source
 from emoagents.card.template import NEARLY, places
 from emoagents.errors import UnknownNameError
 from emoagents.strategies.base import Strategy
 
-__all__ = ["as_template", "prompts_of", "with_prompts"]
+__all__ = ["as_template", "card_of", "nested_in", "prompts_of", "signed", "with_prompts"]
 
 NESTED = "solver"
 """The parameter that holds a nested strategy."""
+
+OPTIMISED = "optimised"
+"""The source of a text that an optimiser wrote."""
 
 _PLACE = re.compile(r"\{\{([^{}]*)\}\}")
 
 
 def prompts_of(strategy: Strategy) -> dict[str, Prompt]:
-    """Return the prompts by which a strategy and what it nests may ask a model, in the order in which they are asked."""
+    """Return the prompts by which a strategy and what it nests may ask a model, in order."""
     return dict(_prompts_of(strategy))
 
 
@@ -81,7 +84,7 @@ def _with_prompts(strategy: Strategy, prompts: Mapping[str, Prompt]) -> Strategy
     if within:
         changes[NESTED] = _with_prompts(getattr(answering, NESTED), within)
     tuned = dataclasses.replace(answering, **changes)
-    return functools.reduce(operator.or_, [*strategy.preparing, tuned])
+    return _answering(strategy, tuned)
 
 
 def as_template(text: str, prompt: Prompt) -> str:
@@ -112,3 +115,43 @@ def _with_valid_places(text: str, known: Collection[str]) -> str:
 
 def _place(name: str, written: str, known: Collection[str]) -> str:
     return f"{{{{{name}}}}}" if name in known else written[1:-1]
+
+
+def signed(before: Strategy, after: Strategy, note: str = "") -> Strategy:
+    """Return a tuned strategy whose changed prompts say so: their source is "optimised", no longer the paper's.
+
+    Args:
+        before, after: the strategy as it was, and as it was tuned. note: who or what tuned it.
+    """
+    old = prompts_of(before)
+    changed = {name: prompt for name, prompt in prompts_of(after).items() if prompt.text != old[name].text}
+    marked = {name: _signed(prompt, old[name]) for name, prompt in changed.items()}
+    return _with_source(with_prompts(after, marked), marked, note)
+
+
+def _signed(prompt: Prompt, old: Prompt) -> Prompt:
+    began = f"It began as a text whose source is {old.source!r}."
+    known = old.source == OPTIMISED
+    return prompt.model_copy(update={"source": OPTIMISED, "note": old.note if known else f"{began} {old.note}".strip()})
+
+
+def _with_source(strategy: Strategy, names: Mapping[str, Prompt], note: str) -> Strategy:
+    """Declare the source in the cards that have a prompt of it."""
+    if not names:
+        return strategy
+    answering: Any = strategy.answering
+    changes: dict[str, Any] = {}
+    if any("." not in name for name in names):
+        card = card_of(answering)
+        source = Source(title="Written by an optimiser", note=note)
+        changes["card"] = card.model_copy(update={"sources": {**card.sources, OPTIMISED: source}})
+    within = {name.removeprefix(f"{NESTED}."): prompt for name, prompt in names.items() if "." in name}
+    if within:
+        changes[NESTED] = _with_source(getattr(answering, NESTED), within, note)
+    return _answering(strategy, dataclasses.replace(answering, **changes))
+
+
+def _answering(strategy: Strategy, tuned: Strategy) -> Strategy:
+    """Return the strategy with another part that answers."""
+    parts: list[Strategy] = [*strategy.preparing, tuned]
+    return functools.reduce(operator.or_, parts)
