@@ -117,6 +117,12 @@ class NumberMetric:
 class GepaMetric(NumberMetric):
     """A metric of ours as GEPA calls it, with feedback for each predictor. See `gepa_metric`."""
 
+    def __init__(
+        self, metric: Metric, failures: Failures | None = None, prompts: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(metric, failures)
+        self._prompts = prompts or {}
+
     def __call__(
         self,
         gold: dspy.Example,
@@ -133,7 +139,15 @@ class GepaMetric(NumberMetric):
         score = self._score(gold, pred)
         if pred_name is None:
             return score
-        return dspy.Prediction(score=score, feedback=_feedback(gold, pred, pred_name, score))
+        return dspy.Prediction(score=score, feedback=self._feedback(gold, pred, pred_name, score))
+
+    def _feedback(self, gold: dspy.Example, pred: dspy.Prediction, pred_name: str, score: float) -> str:
+        expected = next(iter(item_of(gold).targets), None)
+        result = getattr(pred, "result", None)
+        if isinstance(result, Result):
+            return feedback(result, self._prompts.get(pred_name, pred_name), expected=expected, score=score)
+        known = "" if expected is None else f" The expected answer: {quoted(expected)}."
+        return f"The answer {quoted(str(pred.get('answer', '')))} has a score of {score:g} of 1.{known}"
 
 
 def gepa_metric(metric: Metric, program: dspy.Module | None = None, *, failures: Failures | None = None) -> GepaMetric:
@@ -144,8 +158,8 @@ def gepa_metric(metric: Metric, program: dspy.Module | None = None, *, failures:
 
     Args:
         metric: of ours, see `emoagents.tuning.metrics.make_metric`.
-        program: what is optimised, to see that it has anything to optimise. Feedback needs no more than the
-            prediction: of a program of `to_dspy` it is made from the run's trace, of any other from answer and score.
+        program: what is optimised: a program of `to_dspy`, or one with such a part whose predictions it returns. It
+            tells which prompt a predictor is. Where a prediction is none of ours, feedback is its answer and score.
         failures: where failures of the metric are counted; its attribute `failures` else.
 
     Raises:
@@ -153,7 +167,7 @@ def gepa_metric(metric: Metric, program: dspy.Module | None = None, *, failures:
     """
     if program is not None and not program.predictors():
         raise ParameterError("the program has no predictors: there is no prompt that GEPA could improve")
-    return GepaMetric(metric, failures)
+    return GepaMetric(metric, failures, None if program is None else _prompts_of(program))
 
 
 def dspy_metric(metric: Metric, *, failures: Failures | None = None) -> NumberMetric:
@@ -168,13 +182,16 @@ def dspy_metric(metric: Metric, *, failures: Failures | None = None) -> NumberMe
     return NumberMetric(metric, failures)
 
 
-def _feedback(gold: dspy.Example, pred: dspy.Prediction, pred_name: str, score: float) -> str:
-    expected = next(iter(item_of(gold).targets), None)
-    result = getattr(pred, "result", None)
-    if isinstance(result, Result):
-        return feedback(result, pred_name, expected=expected, score=score)
-    known = "" if expected is None else f" The expected answer: {quoted(expected)}."
-    return f"The answer {quoted(str(pred.get('answer', '')))} has a score of {score:g} of 1.{known}"
+def _prompts_of(program: dspy.Module) -> dict[str, str]:
+    """Return the names of our prompts by those of the predictors, which differ where a module has such a name itself,
+    or where our program is a part of another one."""
+    names = {id(predictor): name for name, predictor in program.named_predictors()}
+    ours = [module for _, module in program.named_sub_modules() if hasattr(module, "by_prompt")]
+    known: dict[str, str] = {}
+    for module in ours:  # the outermost comes first
+        for prompt, predictor in module.by_prompt():
+            known.setdefault(names[id(predictor)], prompt)
+    return known
 
 
 class _Scores:
