@@ -53,8 +53,8 @@ def card_in(data: Mapping[str, Any], path: str) -> Card:
         raise CardError(path, "pipe", "holds several strategies, each with a card of its own")
     for key in data:
         if key not in (*Card.model_fields, *STRATEGY_KEYS):
-            known = [name for name in (*Card.model_fields, *STRATEGY_KEYS) if name != "pipe"]
-            raise CardError(path, str(key), f"unknown key{did_you_mean(str(key), known)}")
+            choices = [name for name in (*Card.model_fields, *STRATEGY_KEYS) if name != "pipe"]
+            raise CardError(path, str(key), f"unknown key{did_you_mean(str(key), choices)}")
     texts = {key: value for key, value in data.items() if key not in STRATEGY_KEYS}
     named = data.get("strategy")
     if named in (None, "staged"):

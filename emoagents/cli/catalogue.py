@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from emoagents.card import load_card
 from emoagents.cli.text import is_terminal
 from emoagents.errors import ParameterError
-from emoagents.registry import parse_spec, strategy, strategy_names
+from emoagents.registry import parse_spec, strategy, strategy_class, strategy_names
 
 if TYPE_CHECKING:
     from emoagents.card import Card
@@ -45,6 +45,10 @@ def _show_one(name: str, memory: Path | None, as_json: bool) -> None:
     if len(parts) > 1 or parts[0].value or parts[0].tone:
         raise ParameterError(
             f"strategies shows one strategy by its bare name, not {name!r}; --mermaid takes a whole SPEC"
+        )
+    if strategy_class(parts[0].name).name == "pipe":
+        raise ParameterError(
+            f"{parts[0].name} holds several strategies; --mermaid draws them, `emoagents diff` reads them"
         )
     with _busy():
         from emoagents.cli.facts import facts_of

@@ -81,6 +81,8 @@ def _parameters(made: Strategy) -> list[Parameter]:
 def _default(value: Any) -> str:
     if value is None or isinstance(value, Card):  # the strategy's card stands for no card of one's own
         return "none"
+    if hasattr(value, "expected_calls"):  # a solver; its class is not imported here
+        return str(value.title)
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_origin
 
-from emoagents.card import load_card
+from emoagents.card import open_card
 from emoagents.errors import ParameterError, UnknownNameError
 from emoagents.evaluation.oracle import Oracle, read_as_task
 from emoagents.evaluation.record import Arm
-from emoagents.registry import Part, parse_spec, strategy, strategy_class, strategy_parameters
+from emoagents.registry import Part, parse_spec, part_parameters, strategy, strategy_class, strategy_parameters
 from emoagents.strategies.base import Strategy
 
 __all__ = ["MadeArm", "make_arms", "split_arms"]
@@ -138,7 +138,7 @@ def _expanded(spec: str) -> list[str]:
     pattern = parts[0].value or ""
     if len(parts) > 1 or not re.fullmatch(r"\S*[*?]\S*", pattern):
         return [spec]
-    ids = [stimulus.id for stimulus in load_card(parts[0].name).stimuli]
+    ids = [stimulus.id for stimulus in open_card(parts[0].name).stimuli]
     found = fnmatch.filter(ids, pattern)
     if not found:
         raise UnknownNameError("stimulus", pattern, ids)
@@ -161,7 +161,7 @@ def _read(spec: str, common: Mapping[str, str]) -> _Written:
 
 
 def _have(parameter: str, text: str) -> bool:
-    return any(parameter in strategy_parameters(strategy_class(part.name)) for part in parse_spec(text))
+    return any(parameter in part_parameters(part.name) for part in parse_spec(text))
 
 
 def _names_a_way(part: Part) -> bool:

@@ -15,6 +15,7 @@ from emoagents.card import Card
 from emoagents.context import Context
 from emoagents.model.request import is_secret
 from emoagents.strategies.base import Strategy
+from emoagents.strategy_file.values import NoData, as_data
 
 __all__ = ["context_digests", "strategy_digest"]
 
@@ -26,11 +27,13 @@ _TOLD = {"title", "summary", "notes", "aliases", "sources", "choices"}
 
 
 def strategy_digest(strategy: Strategy) -> str:
-    """Return 16 hex digits of a strategy's card and of the files that its parameters name; parts and solvers as well.
+    """Return 16 hex digits of a strategy's card, its parameters, and the files that they name; parts and solvers as
+    well.
 
     A parameter names a file where it is a Path, or a text that is the path of one that is there; of a folder it is the
-    files in it. Numbers and other texts are left out: they stand in the arm's spec. So is HEART's memory, to which a
-    run itself writes.
+    files in it. Of numbers and other texts those count that are not the class's defaults: they may stand in a
+    strategy's own file, which an arm only names. Functions and objects are left out, and so is HEART's memory, to which
+    a run itself writes.
     """
     return _digest(_content(strategy))
 
@@ -62,7 +65,7 @@ def _digest(value: Any) -> str:
 def _content(value: Any) -> Any:
     """Return what counts of a value as JSON; None for nothing."""
     if isinstance(value, Strategy):
-        return [value.name, {name: found for name, one in _parameters(value) if (found := _content(one)) is not None}]
+        return [value.name, {name: found for name, one in _parameters(value) if (found := _setting(one)) is not None}]
     if isinstance(value, Card):
         return value.model_dump(mode="json", exclude=_TOLD, exclude_defaults=True)
     if isinstance(value, BaseModel):
@@ -75,9 +78,20 @@ def _content(value: Any) -> Any:
     return _bytes_of(Path(value)) if isinstance(value, str | Path) and str(value) else None
 
 
+def _setting(value: Any) -> Any:
+    """Return what counts of a parameter: the bytes of a file, else the value where it can be written."""
+    found = _content(value)
+    if found is not None:
+        return found
+    try:
+        return as_data(value)
+    except NoData:
+        return None
+
+
 def _parameters(strategy: Strategy) -> list[tuple[str, Any]]:
-    names = [one.name for one in dataclasses.fields(cast(Any, strategy))]
-    return [(name, getattr(strategy, name)) for name in names if name not in _WRITTEN]
+    fields = [one for one in dataclasses.fields(cast(Any, strategy)) if one.name not in _WRITTEN]
+    return [(one.name, value) for one in fields if (value := getattr(strategy, one.name)) != one.default]
 
 
 def _bytes_of(path: Path) -> str | None:

@@ -152,9 +152,7 @@ def _flat(value: Mapping[str, Any], place: str = "") -> dict[str, _Leaf]:
 def _between(old: _Leaf | None, new: _Leaf | None, place: str) -> Iterator[Change]:
     if isinstance(old, list) or isinstance(new, list):
         yield from _between_lists(_listed(old), _listed(new), place)
-    elif place.endswith(".order") and _only_reordered(old, new):
-        yield Change(place, old, new)
-    elif old != new and not place.endswith(".order"):
+    elif _only_reordered(old, new) if place.endswith(".order") else old != new:
         yield Change(place, old, new)
 
 
