@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,11 +43,13 @@ def solving() -> ScriptedModel:
         name = next(name for name in QUESTIONS if f"Write {name} as" in text)
         return QUESTIONS[name] if WORD in text else "I do not know."
 
-    return ScriptedModel(answer)
+    return ScriptedModel(answer, endpoint="here")
 
 
-def optimised(strategy: Strategy, *, metric: Any = "exact", model: Any = None, **options: Any) -> Any:
-    adapter = StrategyAdapter(strategy, metric, Context(model=model or solving()))
+def optimised(
+    strategy: Strategy, *, metric: Any = "exact", model: Any = None, cache: Path | None = None, **options: Any
+) -> Any:
+    adapter = StrategyAdapter(strategy, metric, Context(model=model or solving(), cache=cache))
     found = gepa.optimize(
         seed_candidate=texts_of(strategy),
         trainset=items("one", "two", "three"),
@@ -207,9 +210,20 @@ def test_a_context_reflects_each_time_with_a_sample_of_its_own() -> None:
     assert context.pool.spent.calls >= 2
 
 
-def test_reflection_with_a_cache_makes_no_second_call(tmp_path: Any) -> None:
+def test_reflection_with_a_cache_makes_no_second_call(tmp_path: Path) -> None:
     model = ScriptedModel(["first", "second"], endpoint="here")
     for _ in range(2):
         reflect = reflect_with(Context(model=model, cache=tmp_path / "cache.db"))
         assert [reflect("How?"), reflect("How?")] == ["first", "second"]
     assert len(model.calls) == 2
+
+
+def test_a_search_in_a_folder_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    kept: dict[str, Any] = {"run_dir": str(tmp_path / "search"), "cache": tmp_path / "calls.db"}
+    stopped, again = solving(), solving()
+    _, found = optimised(Plain(), model=stopped, max_metric_calls=3, **kept)
+    assert len(found.candidates) == 1
+    _, found = optimised(Plain(), model=again, max_metric_calls=12, **kept)
+    assert max(found.val_aggregate_scores) == 1.0
+    assert found.total_metric_calls == 12
+    assert (len(stopped.calls), len(again.calls)) == (3, 9), "what was answered is not paid again"
