@@ -6,7 +6,7 @@ import asyncio
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -62,9 +62,9 @@ def run_optimization(options: OptimizeOptions) -> int:
     with screen:
         first = _measured(job, screen, [job.strategy], job.context.budget)
         ending = _optimised(job, screen, _left(job, first, time.monotonic() - began))
+        screen.found(ending.progress)
         _write(job, ending)
-        measured = [job.strategy, ending.tuned]
-        last = _measured(job, screen, measured, _remaining(job.context.budget, time.monotonic() - began))
+        last = _last(job, screen, ending, _remaining(job.context.budget, time.monotonic() - began))
     return print_ending(job, ending, last)
 
 
@@ -99,6 +99,14 @@ def _measured(job: Job, screen: Screen, strategies: Sequence[Strategy], budget: 
             on_record=screen.recorded,
         )
     )
+
+
+def _last(job: Job, screen: Screen, ending: Ending, budget: Budget | None) -> Comparison:
+    try:
+        return _measured(job, screen, [job.strategy, ending.tuned], budget)
+    except KeyboardInterrupt:
+        screen.say(f"interrupted: the card is in {job.out}; the same command finishes the last measurement")
+        raise
 
 
 def _left(job: Job, first: Comparison, seconds: float) -> Budget | None:
@@ -193,43 +201,78 @@ def _beside(account: Context, other: Context) -> Context:
 
 
 def _searched(job: Job, screen: Screen, account: Context) -> Ending:
-    from emoagents.tuning.choices import declared_choices
-    from emoagents.tuning.progress import Tally
     from emoagents.tuning.search import search
 
-    tally = Tally(screen.progressed)
-    runs = _RUNS[job.options.effort]
-    choices = job.choices or {k: v for k, v in declared_choices(job.strategy).items() if not k.startswith("context.")}
-
-    def told(event: dict[str, Any]) -> None:
-        if event["event"] == "begin":
-            tally.expect(event["runs"])
-        elif event["event"] == "run":
-            tally.ran(failed=event["error"] if event["status"] == "failed" else None)
-        elif event["event"] == "ranked":
-            tally.scored(event["ranking"][0][1] or 0.0)
-
+    choices = _choices(job)
+    follower = _Follower(job, screen, choices)
     screen.begin("search")
-    found = asyncio.run(
-        search(
-            job.strategy,
-            job.train,
-            job.metric,
-            account,
-            choices=choices,
-            runs=runs,
-            seed=job.options.seed,
-            on_event=told,
-            journal=job.folder / "search.jsonl",
-        )
+    work = search(
+        job.strategy,
+        job.train,
+        job.metric,
+        account,
+        choices=choices,
+        runs=_RUNS[job.options.effort],
+        seed=job.options.seed,
+        on_event=follower.take,
+        journal=job.folder / "search.jsonl",
     )
-    best = f"the best of {len(found.ranking)} on train: {found.best.label}"
+    try:
+        found = asyncio.run(work)
+    except KeyboardInterrupt:
+        _interrupted(job, screen, follower.ending())
+        raise
+    best = f"Of {len(found.ranking)} ways that were tried on train, the best is: {found.best.label}."
     return Ending(
         tuned=found.best.strategy,
         stopped_by=found.stopped_by,
-        progress=tally.progress,
-        notes=(best, *found.notes),
+        progress=follower.tally.progress,
+        notes=(best, *(note for note in found.notes if not _told_by_table(note))),
     )
+
+
+def _choices(job: Job) -> Mapping[str, Any]:
+    """Return what is tried; settings of the model are left out, for a card holds none."""
+    from emoagents.tuning.choices import declared_choices
+
+    if job.choices is not None:
+        return job.choices
+    return {k: v for k, v in declared_choices(job.strategy).items() if not k.startswith("context.")}
+
+
+def _told_by_table(note: str) -> bool:
+    """Return whether a note is on the search's own held-out items: here dev is, and is measured."""
+    return "Held-out items say" in note
+
+
+class _Follower:
+    """Follows a search by its events."""
+
+    def __init__(self, job: Job, screen: Screen, choices: Mapping[str, Any]) -> None:
+        from emoagents.tuning.progress import Tally
+
+        self.tally = Tally(screen.progressed)
+        self._job, self._choices, self._best = job, choices, ""
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Take an event in."""
+        match event["event"]:
+            case "begin":
+                self.tally.expect(event["runs"])
+            case "run":
+                self.tally.ran(failed=event["error"] if event["status"] == "failed" else None)
+            case "ranked":
+                self._best, score = event["ranking"][0]
+                self.tally.scored(score or 0.0)
+
+    def ending(self) -> Ending:
+        """Return the best after the last whole round."""
+        from emoagents.tuning.choices import configurations
+
+        space = configurations(self._job.strategy, self._job.context, self._choices)
+        found = [one.strategy for one in space.configurations if one.label == self._best]
+        tuned = found[0] if found else self._job.strategy
+        return Ending(tuned=tuned, stopped_by="interrupted", progress=self.tally.progress)
 
 
 _RUNS = {"light": 200, "medium": 600, "heavy": 2000}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ __all__ = ["OPTIMIZERS", "Job", "make_job"]
 OPTIMIZERS = ("gepa", "mipro", "bootstrap", "search")
 _EFFORTS = ("light", "medium", "heavy")
 _DEV_SHARE = 1 / 3
+_MEASURED = 2.5
+"""Once before, once after, and the half of it that is kept back for longer answers."""
 _STATE = "card.sha256"
 
 
@@ -252,9 +255,10 @@ def _check_affordable(job: Job) -> None:
     Raises:
         ParameterError: they do not.
     """
-    budget, least = job.context.budget, 2 * sum(map(len, job.sets.values()))
+    budget, items = job.context.budget, sum(map(len, job.sets.values()))
+    least = math.ceil(_MEASURED * items)
     if budget is not None and budget.calls is not None and budget.calls <= least:
         raise ParameterError(
-            f"--budget calls={budget.calls} is too small: measuring before and after takes {least} calls at least, "
-            "and optimising comes on top"
+            f"--budget calls={budget.calls} is too small: measuring {items} examples before and after takes up to "
+            f"{least} calls at one call each, and optimising comes on top"
         )

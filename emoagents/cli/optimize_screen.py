@@ -77,6 +77,11 @@ class Screen:
             self._best, self._said = progress.best, now
             self.say(f"  {progress.runs:,} runs, {note}")
 
+    def found(self, progress: Progress) -> None:
+        """Say how the optimisation ended."""
+        runs = f"{progress.runs:,} run{'' if progress.runs == 1 else 's'}"
+        self.say(f"optimised: {', '.join(filter(None, [runs, _note(progress, self.spent())]))}")
+
 
 def _note(progress: Progress, spent: str) -> str:
     failures = (progress.failed_runs, progress.failed_metrics, progress.failed_proposals)

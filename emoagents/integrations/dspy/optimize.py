@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import dspy
+from dspy.utils.exceptions import AdapterParseError
 
 from emoagents.context import Context
 from emoagents.errors import MissingExtraError, ParameterError, RunError, UnknownNameError
@@ -152,10 +153,20 @@ class Optimisation:
             raise
         except Exception as error:
             if not watch.stopped and watch.error is None:
-                raise RunError(f"{self.optimizer} failed: {type(error).__name__}: {error}") from error
+                raise _failed(self.optimizer, error) from error
         if watch.error is not None:
             raise watch.error
         return self.best()
+
+
+def _failed(optimizer: str, error: Exception) -> RunError:
+    if isinstance(error, AdapterParseError):
+        said = " ".join(str(error.lm_response).split())[:200]
+        return RunError(
+            f"{optimizer}: the reflecting model did not answer in the form that it was asked for, but {said!r}: "
+            "take a stronger one"
+        )
+    return RunError(f"{optimizer} failed: {type(error).__name__}: {' '.join(str(error).split())[:500]}")
 
 
 def _without_limit(work: Optimisation) -> int:
