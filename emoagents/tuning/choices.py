@@ -14,20 +14,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pydantic
+
 from emoagents.card import Card
 from emoagents.context import Context
 from emoagents.errors import CardError, CompositionError, ParameterError, UnknownNameError, UsageError
 from emoagents.evaluation.content import strategy_digest
 from emoagents.strategies.base import Strategy
-from emoagents.tuning.places import NESTED, Place, checked_value, declared, place_of, value_at, with_values
+from emoagents.tuning.places import NESTED, checked_value, declared, place_of, value_at, with_values
 
 __all__ = ["CONTEXT", "MOST", "Choices", "Configuration", "Space", "configurations", "declared_choices", "told"]
 
 Choices: TypeAlias = "Mapping[str, Sequence[Any]] | Iterable[str]"
 """From names to the values to try; or names only, whose values are those of the cards."""
 
-CONTEXT = ("temperature", "top_p", "max_tokens")
-"""Settings of the context that may be chosen, each as "context.NAME"."""
+CONTEXT: Mapping[str, Any] = {"temperature": float | None, "top_p": float | None, "max_tokens": int | None}
+"""Settings of the context that may be chosen, each as "context.NAME", with their types."""
 
 _PREFIX = "context."
 MOST = 10_000
@@ -97,17 +99,14 @@ def declared_choices(strategy: Strategy) -> dict[str, list[Any]]:
     found = {}
     for name, card, key, values in declared(strategy):
         if values:  # a card of one's own takes a choice out with an empty list
-            found[key if key.startswith(_PREFIX) else name] = list(values)
-            _check_declared(strategy, name, card, key, values)
+            found[key if _is_setting(key) else name] = list(values)
+            _check_declared(strategy, name, card, key, list(values))
     return found
 
 
 def _check_declared(strategy: Strategy, name: str, card: Card, key: str, values: Sequence[Any]) -> None:
     try:
-        if key.startswith(_PREFIX):
-            _check_setting(key, values, Context())
-        else:
-            _check_values(strategy, place_of(strategy, name), name, values)
+        _checked(strategy, Context(), key if _is_setting(key) else name, values)
     except UsageError as error:
         raise CardError(card.name, f"choices.{key}", str(error).removeprefix("choices: ")) from None
 
@@ -149,7 +148,7 @@ def configurations(
             f"{strategy.title}: there is nothing to choose from{why}. Declare [choices] in a card, or give "
             "choices={'samples': [1, 3]}"
         )
-    left_out = maker.total - len(maker.made) - maker.refused - maker.doubles
+    left_out = max(0, maker.total - len(maker.made) - maker.refused - maker.doubles - maker.default_unmet)
     return Space(numbered, maker.total, maker.refused, maker.reason, left_out, tuple(notes))
 
 
@@ -162,20 +161,17 @@ def _numbered(index: int, one: Configuration) -> Configuration:
 
 def _table(strategy: Strategy, context: Context, choices: Choices | None) -> tuple[dict[str, list[Any]], list[str]]:
     if choices is None:
-        return _without_dead(declared_choices(strategy), context)
+        table, notes = _without_dead(declared_choices(strategy), context)
+        return {name: _checked(strategy, context, name, values) for name, values in table.items()}, notes
     if isinstance(choices, str):
         raise ParameterError(f"choices: give a mapping or a list of names, not the text {choices!r:.80}")
     if isinstance(choices, Mapping):
         given = {str(name): _listed(name, values) for name, values in choices.items()}
     else:
         given = _of_cards(declared_choices(strategy), list(choices), strategy)
-    for name, values in given.items():
-        if name.startswith(_PREFIX):
-            _check_setting(name, values, context)
-        else:
-            _check_values(strategy, place_of(strategy, name), name, values)
-    _check_alive(given, context)
-    return given, []
+    table = {name: _checked(strategy, context, name, values) for name, values in given.items()}
+    _check_alive(table, context)
+    return table, []
 
 
 def _listed(name: object, values: object) -> list[Any]:
@@ -202,26 +198,36 @@ def _is_setting(name: str) -> bool:
     return name.startswith(_PREFIX)
 
 
-def _check_setting(name: str, values: Sequence[Any], context: Context) -> None:
-    setting = name.removeprefix(_PREFIX)
-    if setting not in CONTEXT:
-        raise UnknownNameError("setting of the context to choose", setting, CONTEXT)
-    for value in values:
-        if value is None and setting == "temperature":
-            continue
-        context.fresh(**{setting: value})
+def _checked(strategy: Strategy, context: Context, name: str, values: Sequence[Any]) -> list[Any]:
+    """Return values as they are held; that some do not go together is found out later.
 
-
-def _check_values(strategy: Strategy, place: Place, name: str, values: Sequence[Any]) -> None:
-    """See that each value by itself is one of the parameter's; that some do not go together is found out later."""
-    for value in values:
-        checked = checked_value(strategy, place, name, value)
+    Raises:
+        UsageError: the name or a value is wrong.
+    """
+    if _is_setting(name):
+        return [_checked_setting(context, name, value) for value in values]
+    place = place_of(strategy, name)
+    found = [checked_value(strategy, place, name, value) for value in values]
+    for value in found:
         try:
-            with_values(strategy, {place: checked})
+            with_values(strategy, {place: value})
         except UnknownNameError as error:
             raise ParameterError(f"choices: {name}: {error}") from None
         except UsageError:
             continue  # may be right beside another value
+    return found
+
+
+def _checked_setting(context: Context, name: str, value: Any) -> Any:
+    setting = name.removeprefix(_PREFIX)
+    if setting not in CONTEXT:
+        raise UnknownNameError("setting of the context to choose", setting, CONTEXT)
+    try:
+        held = pydantic.TypeAdapter(CONTEXT[setting]).validate_python(value)
+    except pydantic.ValidationError:
+        raise ParameterError(f"choices: {name} must be a number or None, not {value!r:.80}") from None
+    context.fresh(**{setting: held})
+    return held
 
 
 def _own_temperature(name: str) -> bool:
@@ -264,7 +270,7 @@ class _Maker:
         self.default = Configuration(strategy, context, self._read(strategy, context))
         self.made: dict[int, Configuration] = {}
         self.refused, self.doubles, self.reason = 0, 0, ""
-        self.looked_at_all = False
+        self.looked_at_all = self._met_default = False
         self._seen = {self.default.key}
         self._used: set[tuple[str, int]] = set()
 
@@ -295,6 +301,7 @@ class _Maker:
             self.reason = self.reason or str(error)
             return
         self._used.update(picks.items())
+        self._met_default |= one.key == self.default.key
         if one.key in self._seen:
             self.doubles += 1
             return
@@ -308,9 +315,7 @@ class _Maker:
             yield name, pick
 
     def _made(self, values: Mapping[str, Any]) -> Configuration:
-        parameters = {
-            place: checked_value(self._strategy, place, name, values[name]) for name, place in self._places.items()
-        }
+        parameters = {place: values[name] for name, place in self._places.items()}
         settings = {name.removeprefix(_PREFIX): value for name, value in values.items() if _is_setting(name)}
         strategy = with_values(self._strategy, parameters)
         context = self._context.fresh(**settings) if settings else self._context
@@ -324,6 +329,13 @@ class _Maker:
             else value_at(strategy, self._places[name])
             for name in self._table
         }
+
+    @property
+    def default_unmet(self) -> bool:
+        """Whether the default is one of the combinations, and was not drawn as such; it is tried all the same."""
+        held = {name: told(value) for name, value in self.default.values.items()}
+        among = bool(held) and all(held[name] in map(told, values) for name, values in self._table.items())
+        return among and not self._met_default
 
     def check_all_used(self) -> None:
         """See that each value stands in a combination that the strategy takes.

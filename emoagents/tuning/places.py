@@ -71,7 +71,7 @@ def value_at(strategy: Strategy, place: Place) -> Any:
 
 
 def checked_value(strategy: Strategy, place: Place, name: str, value: Any) -> Any:
-    """Return a value as it is given to the parameter: a solver's spec becomes a strategy.
+    """Return a value as the parameter holds it: "3" becomes a number, and a solver's spec a strategy.
 
     Raises:
         ParameterError: it is not of the parameter's type. UnknownNameError: no strategy has that name.
@@ -81,11 +81,10 @@ def checked_value(strategy: Strategy, place: Place, name: str, value: Any) -> An
         return made_of_spec(value) if isinstance(value, str) else value
     type_ = strategy_parameters(type(_owner(strategy, place)))[parameter]
     try:
-        pydantic.TypeAdapter(type_, config=_config(type_)).validate_python(value)
+        return pydantic.TypeAdapter(type_, config=_config(type_)).validate_python(value)
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ParameterError(f"choices: {name}: {first['msg']} (given: {value!r:.80})") from None
-    return value
 
 
 def with_values(strategy: Strategy, values: Mapping[Place, Any]) -> Strategy:

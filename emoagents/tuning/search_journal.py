@@ -23,6 +23,9 @@ from emoagents.tuning.choices import told
 __all__ = ["Made", "SearchJournal", "identity_of", "item_key"]
 
 
+_BEGIN = b'{"search": '
+
+
 class Made(BaseModel):
     """One run that was made: a configuration at an item.
 
@@ -65,7 +68,7 @@ def identity_of(
         "strategy": {"content": strategy_digest(strategy), "parameters": told(strategy)},
         "model": {"name": context.door.name, "roles": roles, **context_digests(context)},
         "settings": told(settings),
-        "items": hashlib.sha256("".join(map(item_key, items)).encode()).hexdigest()[:16],
+        "items": hashlib.sha256("".join(sorted(map(item_key, items))).encode()).hexdigest()[:16],
         "metric": metric,
         "seed": seed,
     }
@@ -131,8 +134,8 @@ class SearchJournal:
         file.seek(0)
         end, known = 0, False
         for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):  # cut off by a crash
-                break
+            if not line.endswith(b"\n") and (number > 1 or _BEGIN.startswith(line[: len(_BEGIN)])):
+                break  # cut off by a crash
             if number == 1:
                 self._check(path, line)
                 known = True
