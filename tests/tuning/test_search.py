@@ -480,8 +480,8 @@ model = ScriptedModel(lambda messages: "yes" if "Take pride" in messages[-1]["co
 told = lambda event: print(event["event"], flush=True)
 context = Context(model=model, concurrency=2)
 choices = {"stimulus": [f"EP{n:02}" for n in range(1, 12)]}
-metric = make_metric("exact")
-asyncio.run(search(EmotionPrompt(), items, metric, context, choices=choices, runs=176, journal=sys.argv[1], on_event=told))
+metric, file = make_metric("exact"), sys.argv[1]
+asyncio.run(search(EmotionPrompt(), items, metric, context, choices=choices, runs=176, journal=file, on_event=told))
 """
 
 
