@@ -15,7 +15,7 @@ from rich.text import Text
 
 from emoagents.card import is_file
 from emoagents.cli.layout import quiet_console
-from emoagents.cli.text import harmless
+from emoagents.cli.text import harmless, one_line
 from emoagents.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ _ALIKE = 0.3
 """Texts with less in common are shown one after the other, not woven into each other."""
 
 _SHORT = 60
+"""Characters of a change that stands behind its place, in one line."""
+
+_MANY = 40_000
+"""Words above which only lines are compared: the time grows with the square."""
 
 _Piece: TypeAlias = "tuple[str, str]"
 """What became of a text (" ", "-" or "+"), and the text."""
@@ -81,7 +85,7 @@ def show_changes(console: Console, changes: Sequence[Change]) -> None:
             _print(console, _indented(shown))
             continue
         place = change.place
-        head = Text(harmless(place), style="bold")
+        head = Text(one_line(place), style="bold")
         if len(shown) == 1 and len(shown[0]) <= _SHORT:
             _print(console, head + ": " + shown[0])
         else:
@@ -127,6 +131,8 @@ def _whole(mark: str, text: str) -> Iterator[Text]:
 def _woven(old: str, new: str) -> list[_Piece]:
     """Return the words of both texts: what both have, what was taken away, what was added."""
     before, after = _words(old), _words(new)
+    if len(before) + len(after) > _MANY:
+        before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
     pieces: list[_Piece] = []
     gone = come = ""
     for kind, a, b, c, d in SequenceMatcher(None, before, after).get_opcodes():

@@ -174,7 +174,7 @@ def _listed(value: _Leaf | None) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _demo(demo: Mapping[str, Any]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoagents.registry import make_strategy
 from emoagents.strategy_file.table import read_strategy
 
 if TYPE_CHECKING:
@@ -26,4 +25,6 @@ def open_strategy(path: str | Path, /, **parameters: Any) -> Strategy:
         CardError: the file can't be read, or a key or a value in it is wrong.
         ParameterError: the file needs what is not given, or what is given is wrong.
     """
+    from emoagents.assembly import make_strategy  # which reads files by this package
+
     return make_strategy(read_strategy(path), parameters)

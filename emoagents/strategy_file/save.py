@@ -7,6 +7,7 @@ import os
 import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
+from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -163,7 +164,7 @@ def _plain(value: Any, place: str) -> Any:
     """
     if isinstance(value, str):
         return _encoded(value, place)
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int | float | date | time):
         return value
     if isinstance(value, Mapping):
         return {_encoded(k, place): _plain(v, f"{place}.{k}".strip(".")) for k, v in value.items() if v is not None}
