@@ -57,7 +57,7 @@ def test_no_file_and_no_such_task(tmp_path: Path) -> None:
         read_items(tmp_path / "none.jsonl")
     with pytest.raises(UnknownNameError, match="did you mean gsm8k"):
         read_items("gsm8")
-    with pytest.raises(ParameterError, match="name a .jsonl or .csv file"):
+    with pytest.raises(ParameterError, match=r"name a \.jsonl or \.csv file"):
         read_items(" ")
 
 

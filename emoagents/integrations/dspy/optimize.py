@@ -39,6 +39,9 @@ EFFORTS: tuple[Effort, ...] = get_args(Effort)
 _SETS = {"medium": 6, "heavy": 16}
 """Sets of demonstrations that `bootstrap` draws beside the first, and compares on the dev set."""
 
+_SETTLE = 10.0
+"""Seconds at most that runs in flight are waited for when it stops early."""
+_SETTLE_INTERRUPTED = 0.5
 _GOOD = 0.7
 """Score from which a run may become a demonstration; of metrics that know right and wrong only, the right ones."""
 _BOOTSTRAPPED = 4
@@ -92,10 +95,11 @@ class Optimisation:
         self._check()
         account = self.context if self.context.pool is not None else self.context.pooled()
         self._program = to_dspy(self.strategy, context=account)
-        self._lm, self._reflecting = to_lm(account), to_lm(self.reflection or account)
+        self._lm, self._reflecting = to_lm(account), to_lm((self.reflection or account).fresh())
         self._tally = Tally(self.on_progress)
-        selecting = self.optimizer == "mipro" or (self.optimizer == "bootstrap" and self.effort != "light")
-        self._watch = Watch(self._tally, type(self._program), selection=len(self.dev) if selecting else 0)
+        plain = self.optimizer == "bootstrap" and self.effort == "light"
+        selection = 0 if plain or self.optimizer == "gepa" else len(self.dev)
+        self._watch = Watch(self._tally, type(self._program), selection=selection, raises=not plain)
         self._watch.reflecting = self._reflecting.engine
 
     def _check(self) -> None:
@@ -147,9 +151,10 @@ class Optimisation:
             with dspy.context(lm=self._lm, callbacks=[watch], max_errors=_without_limit(self), track_usage=False):
                 _COMPILE[self.optimizer](self)
         except Stop:
-            pass
+            watch.settle(_SETTLE)
         except KeyboardInterrupt:
             watch.stopped = "interrupted"  # what is queued in DSPy's threads ends there
+            watch.settle(_SETTLE_INTERRUPTED)
             raise
         except Exception as error:
             if not watch.stopped and watch.error is None:
@@ -206,7 +211,7 @@ class _WhileAffordable(list[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         for example in super().__iter__():
-            if self._watch.stopped or self._watch.error:
+            if self._watch.is_over:
                 return
             yield example
 
@@ -290,11 +295,8 @@ class _GepaListener:
 
     def is_over(self, state: Any) -> bool:
         """Return whether GEPA is to stop; asked before each round."""
-        watch = self._work._watch
         self._take(state)
-        if not watch.stopped and (self._work.progress.best or 0) >= 1:
-            watch.stopped = "perfect"
-        return bool(watch.stopped or watch.error)
+        return self._work._watch.is_over
 
     def on_optimization_start(self, event: Any) -> None:
         self._work._tally.expect(self.optimizer.max_metric_calls)

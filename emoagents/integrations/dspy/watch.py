@@ -7,6 +7,7 @@ to DSPy's callbacks, which see each run before that, and stops by an exception t
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from dspy.utils.callback import BaseCallback
@@ -21,6 +22,9 @@ __all__ = ["CountedMetric", "Stop", "Watch", "budget_ended"]
 _HOPELESS = 20
 """Runs, or answers to score, that fail one after another before any succeeds, until the optimisation gives up."""
 
+_LOOK = 0.02
+"""Seconds."""
+
 
 class Stop(BaseException):
     """Ends an optimiser. No Exception, for those DSPy takes for a failed example."""
@@ -33,6 +37,7 @@ class Watch(BaseCallback):  # type: ignore[misc]
         tally: is told of what happens.
         kind: the class of the programs that are optimised.
         selection: how many examples a variant is scored on before it counts; 0: scores are not taken from here.
+        raises: stop by raising `Stop`; else who optimises looks at `is_over`.
 
     Attributes:
         best: the best variant so far, a copy; None before any was scored.
@@ -41,11 +46,11 @@ class Watch(BaseCallback):  # type: ignore[misc]
         reflecting: the engine of the reflecting model, whose calls are watched.
     """
 
-    def __init__(self, tally: Tally, kind: type, *, selection: int = 0) -> None:
+    def __init__(self, tally: Tally, kind: type, *, selection: int = 0, raises: bool = True) -> None:
         self.best: Any = None
         self.stopped = ""
         self.error: Exception | None = None
-        self._tally, self._kind, self._selection = tally, kind, selection
+        self._tally, self._kind, self._selection, self._raises = tally, kind, selection, raises
         self.reflecting: Any = None
         self._proposals: set[str] = set()
         self._proposed = False
@@ -58,8 +63,7 @@ class Watch(BaseCallback):  # type: ignore[misc]
     def on_module_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         if not isinstance(instance, self._kind):
             return
-        if self.stopped or self.error:  # what is still queued in DSPy's threads
-            raise Stop
+        self.stop_here()  # what is still queued in DSPy's threads
         self._runs.add(call_id)
 
     def on_module_end(self, call_id: str, outputs: Any | None, exception: BaseException | None = None) -> None:
@@ -72,8 +76,24 @@ class Watch(BaseCallback):  # type: ignore[misc]
             self._tally.ran()
             if _stopped_by(outputs) == "budget":
                 self.stopped = "budget"
-        if self.stopped or self.error:
+        self.stop_here()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the optimiser is to stop."""
+        return bool(self.stopped or self.error)
+
+    def stop_here(self) -> None:
+        """Raise `Stop` if it is over."""
+        if self._raises and self.is_over:
             raise Stop
+
+    def settle(self, seconds: float) -> None:
+        """Wait for runs that are in flight in DSPy's threads, so that what they log comes before the end."""
+        ends = time.monotonic() + seconds
+        while self._runs and time.monotonic() < ends:
+            time.sleep(_LOOK)
+        time.sleep(_LOOK)
 
     def _failed(self, exception: Exception) -> None:
         if budget_ended(exception):
@@ -107,6 +127,8 @@ class Watch(BaseCallback):  # type: ignore[misc]
         with self._lock:
             if self._tally.scored(score):
                 self.best = program.deepcopy()
+            if score >= 1:
+                self.stopped = self.stopped or "perfect"
 
     # -- calls of the reflecting model -------------------------------------------------------------------------------
 
@@ -156,14 +178,15 @@ class CountedMetric:
         """Return the score.
 
         Raises:
-            MetricError: as the metric does. Stop: it never worked.
+            MetricError: as the metric does, or it came to no verdict. Stop: it never worked.
         """
         try:
             score = self._metric(item, answer)
+            if score.unjudged:
+                raise MetricError(f"metric {self.name} came to no verdict on example {item.id}")
         except MetricError as error:
             self._watch.metric_failed(error, self._scored)
-            if self._watch.error is error:
-                raise Stop from error
+            self._watch.stop_here()
             raise
         self._scored += 1
         return score
