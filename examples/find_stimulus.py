@@ -17,8 +17,8 @@ from emoagents.tuning.data import read_items
 from emoagents.tuning.metrics import make_metric
 from emoagents.tuning.search import search
 
-PAIRS = [p.split() for p in "hot cold,big small,up down,left right,wet dry,fast slow,full empty,old young".split(",")]
-TASK = [Item(id=a, messages=({"role": "user", "content": f"Opposite of {a}?"},), targets=(b,)) for a, b in PAIRS]
+PAIRS = {"hot": "cold", "big": "small", "up": "down", "wet": "dry", "left": "right", "fast": "slow", "old": "young"}
+TASK = [Item(id=a, messages=({"role": "user", "content": f"Opposite of {a}?"},), targets=(PAIRS[a],)) for a in PAIRS]
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--model", help="default: EMOAGENTS_MODEL, else the embedded model")

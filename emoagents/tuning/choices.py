@@ -294,8 +294,9 @@ class _Maker:
         values = {name: self._table[name][pick] for name, pick in picks.items()}
         try:
             one = self._made(values)
-        except UnknownNameError:
-            raise
+        except UnknownNameError as error:
+            told_values = ", ".join(f"{name}={_shown(value)}" for name, value in values.items())
+            raise ParameterError(f"choices: {told_values}: {error}") from None
         except (ParameterError, CompositionError) as error:
             self.refused += 1
             self.reason = self.reason or str(error)

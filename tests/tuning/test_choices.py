@@ -151,6 +151,11 @@ def test_combinations_that_the_strategy_refuses_are_left_out_and_counted() -> No
     assert "go together" in space.reason
 
 
+def test_a_name_that_only_a_combination_looks_up_is_told() -> None:
+    with pytest.raises(ParameterError, match="schedule=fixed, emotion=pryde: unknown emotion 'pryde'"):
+        configurations(Heart(), Context(), {"schedule": ["fixed"], "emotion": ["pryde"]})
+
+
 def test_a_value_that_no_combination_takes_is_told() -> None:
     with pytest.raises(ParameterError, match=r"schedule=fixed can't be tried: .*go together"):
         configurations(Heart(), Context(), {"schedule": ["cycle", "fixed"]})
