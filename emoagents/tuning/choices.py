@@ -295,7 +295,7 @@ class _Maker:
         try:
             one = self._made(values)
         except UnknownNameError as error:
-            told_values = ", ".join(f"{name}={_shown(value)}" for name, value in values.items())
+            told_values = ", ".join(f"{name}={_shown(values[name])}" for name in self._table)
             raise ParameterError(f"choices: {told_values}: {error}") from None
         except (ParameterError, CompositionError) as error:
             self.refused += 1
