@@ -124,7 +124,9 @@ def configurations(
 
     Args:
         strategy, context: the default configuration, which is always the first.
-        choices: what is tried, and nothing else; None: what the cards declare. A value of "solver" may be a spec.
+        choices: what is tried, and nothing else; of names alone the cards' values; None: all that the cards declare.
+            A value of "solver" may be a spec. What is given with its values must all have an effect; of what cards
+            declare, a temperature without any is left out with a note.
         most: configurations at most; where there are more, they are drawn with the seed.
         also: strategies that are tried as they are.
 
@@ -137,7 +139,7 @@ def configurations(
     if table and room < 1:
         raise ParameterError(f"there is room for {most} configurations only: give a larger number of runs")
     maker.draw(max(room, 0), seed)
-    if choices is not None and maker.looked_at_all:
+    if isinstance(choices, Mapping) and maker.looked_at_all:
         maker.check_all_used()
     made = [maker.default, *(one for _, one in sorted(maker.made.items()))]
     others = [Configuration(one, context, {}, title=one.title) for one in also]
@@ -160,18 +162,17 @@ def _numbered(index: int, one: Configuration) -> Configuration:
 
 
 def _table(strategy: Strategy, context: Context, choices: Choices | None) -> tuple[dict[str, list[Any]], list[str]]:
-    if choices is None:
-        table, notes = _without_dead(declared_choices(strategy), context)
-        return {name: _checked(strategy, context, name, values) for name, values in table.items()}, notes
     if isinstance(choices, str):
         raise ParameterError(f"choices: give a mapping or a list of names, not the text {choices!r:.80}")
     if isinstance(choices, Mapping):
         given = {str(name): _listed(name, values) for name, values in choices.items()}
-    else:
-        given = _of_cards(declared_choices(strategy), list(choices), strategy)
-    table = {name: _checked(strategy, context, name, values) for name, values in given.items()}
-    _check_alive(table, context)
-    return table, []
+        table = {name: _checked(strategy, context, name, values) for name, values in given.items()}
+        _check_alive(table, context)
+        return table, []
+    known = declared_choices(strategy)
+    chosen = known if choices is None else _of_cards(known, list(choices), strategy)
+    alive, notes = _without_dead(chosen, context)
+    return {name: _checked(strategy, context, name, values) for name, values in alive.items()}, notes
 
 
 def _listed(name: object, values: object) -> list[Any]:

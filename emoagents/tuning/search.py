@@ -55,7 +55,7 @@ async def search(
         strategy, context: the default. All runs draw on one budget, the context's, earlier runs of the journal
             included; at most `context.concurrency` run side by side.
         items: what is asked; ids are unique. metric: what an answer is worth.
-        choices: names and values (see `configurations`); None: what the cards declare.
+        choices: names and values, or names alone (see `configurations`); None: what the cards declare.
         runs: T, runs of a strategy on an item; those on held-out items come on top.
         seed: of the items' order and of configurations that are drawn.
         also: strategies that are tried beside the choices as they are, as Plain().

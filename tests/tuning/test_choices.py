@@ -206,6 +206,8 @@ def test_a_temperature_that_would_have_no_effect_is_not_tried() -> None:
     space = configurations(SelfConsistency(), Context(temperature=0.5))
     assert {name for one in space.configurations for name in one.values} == {"samples"}
     assert space.notes == ("temperature not tried: the context's temperature takes its place",)
+    named = configurations(SelfConsistency(), Context(temperature=0.5), ["samples", "temperature"])
+    assert (named.configurations[1:], named.notes) == (space.configurations[1:], space.notes)
     with pytest.raises(ParameterError, match="temperature has no effect where the context has a temperature"):
         configurations(SelfConsistency(), Context(temperature=0.5), {"temperature": [0.1, 0.9]})
 

@@ -291,6 +291,13 @@ def test_a_run_cut_short_by_the_budget_is_no_run() -> None:
     assert result.runs < 5
 
 
+def test_it_draws_on_the_budget_of_a_pooled_context() -> None:
+    pooled = Context(model=ScriptedModel(obeys), budget=Budget(calls=30)).pooled()
+    assert find(context=pooled).runs == 30
+    with pytest.raises(BudgetExceeded):
+        Plain().run("More?", context=pooled)
+
+
 def test_without_any_money_it_raises() -> None:
     with pytest.raises(BudgetExceeded):
         find(context=Context(model=ScriptedModel(obeys), budget=Budget(calls=0)))
