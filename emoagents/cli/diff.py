@@ -87,7 +87,7 @@ def show_changes(console: Console, changes: Sequence[Change]) -> None:
         place = change.place
         head = Text(one_line(place), style="bold")
         if len(shown) == 1 and len(shown[0]) <= _SHORT:
-            _print(console, head + ": " + shown[0])
+            _print(console, Text.assemble(head, ": ", shown[0]))
         else:
             _print(console, head)
             _print(console, _indented(shown))
