@@ -165,6 +165,7 @@ def _winner(candidates: Sequence[Candidate], extract: Extract) -> tuple[str | No
 
 async def choose(run: Run, card: Card, prompt: Sequence[Message], candidates: Sequence[Candidate]) -> Update:
     """Let the model pick the most consistent candidate by number (universal self-consistency, arXiv 2311.17311)."""
+
     def build(texts: Sequence[str]) -> list[Message]:
         return ask_in(prompt, card, "choose", candidates=_blocks(card, texts), count=len(texts))
 

@@ -15,6 +15,7 @@ from langgraph.graph import END
 from pydantic import BeforeValidator
 from pydantic import Field as Bounded
 
+from emoagents.asked import ASK
 from emoagents.card import Card
 from emoagents.errors import DataError, ParameterError
 from emoagents.fields import Field
@@ -130,6 +131,17 @@ class CoEM(Answering):
     def roles(self) -> frozenset[str]:
         """All roles by which it asks; a corpus may have been embedded by another one than Rank."""
         return super().roles.union(self._settings.corpus.roles if self._settings.corpus else ())
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        names = ("document", "chat") if self.preset == "auto" else (self.preset,)
+        presets = [self._settings.preset(name) for name in names]
+        if self.arm == "base" or presets[0].source == "nothing":
+            return tuple(dict.fromkeys("base" if preset.source == "document" else ASK for preset in presets))
+        sages = (preset.sage for preset in presets if self._settings.enriches(preset))
+        found = self.corpus is not None and not self.documents
+        cores = ("core_found" if found and preset.source == "document" else preset.core for preset in presets)
+        return tuple(dict.fromkeys([*sages, *cores]))
 
     # -- in a graph ----------------------------------------------------------------------------------------------
 

@@ -71,7 +71,9 @@ class Resample(Answering):
     async def _resample(self, state: AnswerState, run: Run) -> Update:
         prompt, candidates = prompt_of(state), list[Candidate]()
         for index in range(self.samples):
-            solved = await solve(run, prompt, [index], card=self._card, solver=self.solver, temperature=self.temperature)
+            solved = await solve(
+                run, prompt, [index], card=self._card, solver=self.solver, temperature=self.temperature
+            )
             candidates += [await self._judged(run, question_of(prompt), c) for c in solved.candidates]
             if solved.out_of_budget:
                 break

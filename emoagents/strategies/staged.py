@@ -87,6 +87,10 @@ class Staged(Answering, metaclass=_OfCard):
         """The roles of its stages."""
         return tuple(stage.role for stage in self._card.stages if stage.role is not None)
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(stage.prompt for stage in self._card.stages))
+
     # -- in a graph ----------------------------------------------------------------------------------------------
 
     def wire(self, wiring: Wiring) -> None:

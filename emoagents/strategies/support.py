@@ -18,6 +18,7 @@ from pydantic import Field
 
 from emoagents.card import Card
 from emoagents.errors import ParameterError
+from emoagents.model.request import Message
 from emoagents.nodes.respond import conclude, new_message_id
 from emoagents.nodes.support.assess import assess
 from emoagents.nodes.support.guard import check_for_crisis, guard_of
@@ -114,6 +115,21 @@ class SupportDialogue(Answering):
         """Whether another strategy may use this one as its solver: not with the guard on, whose reply must stand."""
         return self._watcher is None
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        joint = {"direct_refine": ("refine",), "self_refine": ("feedback", "refine")}.get(self.method, ())
+        ways = () if self.method in ("planner", "calibrated") else ("vanilla", *joint)
+        before = {"emotional_cot": ("state",), "commonsense": ("commonsense",) if self.commonsense is None else ()}
+        letter = () if self.probabilities == "samples" else ("letter",)
+        drawn = () if self.probabilities == "logprobs" else ("vanilla_choice",)
+        return (
+            *(("assess",) if self.assess else ()),
+            *before.get(self.method, ()),
+            *(name if self.reply else f"{name}_choice" for name in ways),
+            *((*letter, *drawn) if self.method == "calibrated" else ()),
+            *(("respond", "respond_freely") if self.reply and not ways else ()),
+        )
+
     # -- in a graph ----------------------------------------------------------------------------------------------
 
     def wire(self, wiring: Wiring) -> None:
@@ -181,14 +197,15 @@ class SupportDialogue(Answering):
         if selection.reply is not None:
             return conclude(run, selection.reply, stopped_by="complete", metadata={METADATA: notes})
         message_id = new_message_id()
-        prompt = self._prompter(state).prompt(self._wanted(selection))
+        prompt = self._asked(self._prompter(state), selection)
         reply = await run.ask_one(prompt, message_id=message_id)
         return conclude(run, reply, stopped_by="complete", message_id=message_id, metadata={METADATA: notes})
 
-    def _wanted(self, selection: Selection) -> str:
-        if selection.strategy is None:
-            return self._card.render("respond_freely")
-        return self._card.render("respond", strategy=selection.strategy, meaning=self._card.render(selection.strategy))
+    def _asked(self, prompter: Prompter, selection: Selection) -> list[Message]:
+        chosen = selection.strategy
+        if chosen is None:
+            return prompter.prompt("respond_freely")
+        return prompter.prompt("respond", strategy=chosen, meaning=self._card.render(chosen))
 
     # -- what the steps stand on ---------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from pydantic import BaseModel
 
+from emoagents.asked import Asked
 from emoagents.card import Card
 from emoagents.errors import BudgetExceeded, RunError
 from emoagents.fields import answer_model
@@ -50,7 +51,7 @@ async def _insight(material: Material, passage: Passage, run: Run, settings: Set
     query = fenced(material.queries.get(passage["query"], ""))
 
     def build(texts: Sequence[str]) -> list[Message]:
-        return _asked(settings.card.render(material.preset.sage, chunk=fenced(texts[0]), query=query))
+        return [Asked.of(settings.card, material.preset.sage, {"chunk": fenced(texts[0]), "query": query})]
 
     return await _said(material, build, [passage["text"]], run, settings)
 
@@ -60,7 +61,7 @@ async def _reading(material: Material, passages: Sequence[Passage], run: Run, se
 
     def build(texts: Sequence[str]) -> list[Message]:
         chunks = "\n\n".join(card.render("passage", number=i, text=fenced(t)) for i, t in enumerate(texts, 1))
-        return _asked(card.render(material.preset.sage, chunks=chunks, query=query))
+        return [Asked.of(card, material.preset.sage, {"chunks": chunks, "query": query})]
 
     return await _said(material, build, [p["text"] for p in passages], run, settings)
 
@@ -85,10 +86,6 @@ async def _said(
     if not said:
         run.emit("unparsed", what="enrichment", reason=reply.parse_error or "it is empty")
     return said or None
-
-
-def _asked(text: str) -> list[Message]:
-    return [{"role": "user", "content": text}]
 
 
 def _lines(card: Card, parsed: BaseModel) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from emoagents.asked import ASK, Asked, ask_in
 from emoagents.card import Card
 from emoagents.model.request import Message
 from emoagents.nodes.coem.material import Material
 from emoagents.nodes.coem.passages import Passage, of_query
-from emoagents.state import text_of, with_text
+from emoagents.state import text_of
 
 __all__ = ["CoreRequest", "fenced"]
 
@@ -50,28 +51,29 @@ class CoreRequest:
         return self._of_conversation(shown, reading)
 
     def _of_document(self, given: Sequence[str], passages: Sequence[Passage]) -> list[Message]:
-        m, whole = self._material, "\n\n".join(given)
-        text = m.question
+        m = self._material
+        name, values = ASK, {"material": "\n\n".join(given), "question": m.question}
         if passages:
             name = m.preset.core if given or m.texts else "core_found"
-            blocks, about = self._blocks(passages), self._about(passages)
-            text = self._card.render(name, material=whole, passages=blocks, about=about, question=m.question).lstrip()
+            values |= {"passages": self._blocks(passages), "about": self._about(passages)}
         elif given:
-            text = self._card.render("base", material=whole, question=m.question)
-        return [*m.prompt[: m.asked_at], with_text(m.prompt[m.asked_at], text), *m.prompt[m.asked_at + 1 :]]
+            name = "base"
+        asked = Asked.of(self._card, name, values, message=m.prompt[m.asked_at], stripped=bool(passages))
+        return [*m.prompt[: m.asked_at], asked, *m.prompt[m.asked_at + 1 :]]
 
     def _of_conversation(self, passages: Sequence[Passage], reading: str) -> list[Message]:
         m = self._material
         if not passages:
-            return list(m.prompt)
+            return ask_in(m.prompt, self._card)
         blocks, about = self._blocks(passages), self._about(passages)
         if reading:
             blocks = f"{blocks}\n\n{self._card.render('colleague', reading=fenced(reading))}"
-        text = self._card.render(m.preset.core, passages=blocks, about=about)
+        values = {"passages": blocks, "about": about}
         first, *rest = m.prompt
         if first["role"] != "system":
-            return [{"role": "system", "content": text}, *m.prompt]
-        return [with_text(first, f"{text_of(first)}\n\n{text}"), *rest]  # strict chat templates take one system message
+            return [Asked.of(self._card, m.preset.core, values, message={"role": "system", "content": ""}), *m.prompt]
+        head = f"{text_of(first)}\n\n"  # strict chat templates take one system message
+        return [Asked.of(self._card, m.preset.core, values, message=first, head=head), *rest]
 
     def _about(self, passages: Sequence[Passage]) -> str:
         return self._card.render("about_notes" if any(p["insight"] for p in passages) else "about_passages")

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from emoagents.asked import Asked
 from emoagents.card import Card, Value
 from emoagents.card.stages import SPEAKERS, UTTERANCES, Stage
 from emoagents.model.request import Message
-from emoagents.state import question_of, text_of, with_text
+from emoagents.state import question_of, text_of
 
 __all__ = ["Known", "Scene"]
 
@@ -51,12 +52,12 @@ class Scene:
         if stage.system is not None:
             system.append(self.card.render(stage.system, **values))
         before: list[Message] = [{"role": "system", "content": "\n\n".join(filter(None, system))}]
-        return [*(before if any(system) else []), self._asked(self.card.render(stage.prompt, **values))]
+        return [*(before if any(system) else []), self._asked(stage.prompt, values)]
 
-    def _asked(self, text: str) -> Message:
+    def _asked(self, name: str, values: Mapping[str, Value]) -> Asked:
         """Return the stage's message with the pictures of the last one that it is about."""
         users = [m for m in self.prompt if m["role"] == "user"]
-        return with_text({**users[-1], "role": "user"}, text) if users else {"role": "user", "content": text}
+        return Asked.of(self.card, name, values, message=users[-1] if users else None)
 
     def _values(self) -> dict[str, Value]:
         lines = self.utterances() if all(name in self.card.prompts for name in SPEAKERS) else []

@@ -20,7 +20,7 @@ async def assess(prompter: Prompter, run: Run) -> dict[str, Any] | None:
     Raises:
         RunError: the model did not answer. UsageError: the caller's mistake.
     """
-    prompt = prompter.prompt(prompter.card.render("assess"))
+    prompt = prompter.prompt("assess")
     reply = await run.ask_one(prompt, temperature=0.0, max_tokens=_LENGTH, response_format=Assessment)
     if not isinstance(reply.parsed, Assessment):
         run.emit("unparsed", what="assessment", reason=reply.parse_error)

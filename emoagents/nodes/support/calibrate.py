@@ -110,7 +110,7 @@ def _without_logprobs(run: Run) -> ModelConfigError:
 
 
 async def _by_letter(prompter: Prompter, run: Run, samples: int = 1) -> Distribution | None:
-    prompt = prompter.prompt(prompter.card.render("letter"), lettered=True)
+    prompt = prompter.prompt("letter", lettered=True)
     most = (await run.context.door.backend()).logprobs  # type: ignore[attr-defined]  # not every backend has it
     reply = await run.ask_one(prompt, own_temperature=1.0, max_tokens=1, top_logprobs=most)
     if not reply.logprobs:
@@ -120,7 +120,7 @@ async def _by_letter(prompter: Prompter, run: Run, samples: int = 1) -> Distribu
 
 
 async def _by_samples(prompter: Prompter, run: Run, samples: int) -> Distribution | None:
-    prompt = replace(prompter, reply=False).prompt(prompter.card.render("vanilla_choice"))
+    prompt = replace(prompter, reply=False).prompt("vanilla_choice")
     drawn = await run.ask(prompt, range(samples), own_temperature=1.0, response_format=Choice)
     parsed = [c.parsed for c in drawn.require()]
     named = Counter(p.strategy for p in parsed if isinstance(p, Choice))
@@ -180,7 +180,7 @@ def _empty(text: str, length: int) -> Iterable[Turn]:
 def _key(run: Run, prompters: Sequence[Prompter], reader: _Reader) -> str:
     """Name what a measured preference belongs to: the model, all prompts, and how they are read."""
     ask = "letter" if reader is _by_letter else "vanilla_choice"
-    prompts = [prompter.prompt(prompter.card.render(ask), lettered=reader is _by_letter) for prompter in prompters]
+    prompts = [prompter.prompt(ask, lettered=reader is _by_letter) for prompter in prompters]
     whole = json.dumps([run.context.door.name, prompts])
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 

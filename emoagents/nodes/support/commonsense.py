@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
+from emoagents.asked import Asked
 from emoagents.errors import ParameterError
 from emoagents.nodes.support.prompter import Prompter
 from emoagents.nodes.support.schemas import Commonsense
@@ -35,8 +36,8 @@ async def knowledge(prompter: Prompter, run: Run, provider: CommonsenseProvider 
 
 
 async def _asked(prompter: Prompter, run: Run) -> Commonsense | None:
-    text = prompter.card.render("commonsense", utterance=prompter.last_utterance)
-    reply = await run.ask_one([{"role": "user", "content": text}], response_format=Commonsense)
+    asked = Asked.of(prompter.card, "commonsense", {"utterance": prompter.last_utterance})
+    reply = await run.ask_one([asked], response_format=Commonsense)
     if isinstance(reply.parsed, Commonsense):
         return reply.parsed
     run.emit("unparsed", what="commonsense", reason=reply.parse_error)

@@ -60,7 +60,7 @@ async def select(prompter: Prompter, run: Run, method: MethodName, settings: Set
 
 
 async def _vanilla(prompter: Prompter, run: Run, settings: Settings) -> Selection:
-    return await _joint(prompter, run, prompter.ask("vanilla"))
+    return await _joint(prompter, run, "vanilla")
 
 
 async def _direct_refine(prompter: Prompter, run: Run, settings: Settings) -> Selection:
@@ -75,20 +75,20 @@ async def _self_refine(prompter: Prompter, run: Run, settings: Settings) -> Sele
     if first.strategy is None:
         return first
     earlier = _earlier(prompter, first)
-    feedback = await _sentences(prompter, run, earlier, prompter.ask("feedback"))
+    feedback = await _sentences(prompter, run, prompter.wanted("feedback"), earlier)
     said = [prompter.card.render("earlier_feedback", feedback=feedback)] if feedback else []
     return replace(await _refined(prompter, run, first, earlier, *said), reason=feedback)
 
 
 async def _emotional_cot(prompter: Prompter, run: Run, settings: Settings) -> Selection:
-    state = await _sentences(prompter, run, prompter.card.render("state"))
+    state = await _sentences(prompter, run, "state")
     known = [prompter.card.render("user_state", state=state)] if state else []
-    return replace(await _joint(prompter, run, *known, prompter.ask("vanilla")), reason=state)
+    return replace(await _joint(prompter, run, "vanilla", *known), reason=state)
 
 
 async def _commonsense(prompter: Prompter, run: Run, settings: Settings) -> Selection:
     known = await knowledge(prompter, run, settings.commonsense)
-    return await _joint(prompter, run, *filter(None, [known]), prompter.ask("vanilla"))
+    return await _joint(prompter, run, "vanilla", *filter(None, [known]))
 
 
 async def _example_expansion(prompter: Prompter, run: Run, settings: Settings) -> Selection:
@@ -134,25 +134,26 @@ _EXPANDED = 4
 """Examples of example expansion in the paper."""
 
 
-async def _refined(prompter: Prompter, run: Run, first: Selection, *asks: str) -> Selection:
+async def _refined(prompter: Prompter, run: Run, first: Selection, *known: str) -> Selection:
     """Ask for a refined response; the first one stands where that does not parse, which the trace says."""
-    second = await _joint(prompter, run, *asks, prompter.ask("refine"))
+    second = await _joint(prompter, run, "refine", *known)
     if second.strategy is not None:
         return second
     run.emit("unparsed", what="refinement", reason=second.unparsed)
     return first
 
 
-async def _sentences(prompter: Prompter, run: Run, *asks: str) -> str:
+async def _sentences(prompter: Prompter, run: Run, ask: str, *known: str) -> str:
     """Ask for a few sentences."""
     most = min(run.context.max_tokens or _SENTENCES, _SENTENCES)
-    return (await run.ask_one(prompter.prompt(*asks), max_tokens=most)).text.strip()
+    return (await run.ask_one(prompter.prompt(ask, *known), max_tokens=most)).text.strip()
 
 
-async def _joint(prompter: Prompter, run: Run, *asks: str) -> Selection:
+async def _joint(prompter: Prompter, run: Run, ask: str, *known: str) -> Selection:
     """Ask for strategy and utterance at once, or for the strategy only."""
     schema, most = (Response, None) if prompter.reply else (Choice, _CHOICE)
-    reply = await run.ask_one(prompter.prompt(*asks), response_format=schema, max_tokens=most)
+    prompt = prompter.prompt(prompter.wanted(ask), *known)
+    reply = await run.ask_one(prompt, response_format=schema, max_tokens=most)
     found = reply.parsed
     if not isinstance(found, Choice):
         return Selection(strategy=None, method="", unparsed=reply.parse_error)

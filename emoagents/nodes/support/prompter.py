@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from emoagents.card import Card
+from emoagents.asked import Asked
+from emoagents.card import Card, Value
 from emoagents.model.request import Message
 from emoagents.support.conversation import Conversation
 from emoagents.support.debias import LETTERS
@@ -27,18 +28,23 @@ class Prompter:
     examples: Sequence[Instance] = ()
     assessment: Mapping[str, Any] | None = None
 
-    def prompt(self, *asks: str, lettered: bool = False) -> list[Message]:
+    def prompt(self, ask: str, *known: str, lettered: bool = False, **values: Value) -> list[Message]:
         """Return a request in the paper's order: task, strategies, examples, background, context, what is asked.
 
         Args:
-            asks: what stands behind the context. lettered: the strategies have letters, for an answer of one token.
+            ask: the card's prompt that asks, at the end. values: for its places.
+            known: what stands between the context and it.
+            lettered: the strategies have letters, for an answer of one token.
         """
-        user = "\n\n".join([*self._examples(), *self._background(), self._context(), *asks])
-        return [{"role": "system", "content": self._task(lettered)}, {"role": "user", "content": user}]
+        before = "\n\n".join([*self._examples(), *self._background(), self._context(), *known, ""])
+        return [
+            {"role": "system", "content": self._task(lettered)},
+            Asked.of(self.card, ask, values, head=before),
+        ]
 
-    def ask(self, name: str) -> str:
-        """Return what a method asks for: the reply, or only the choice."""
-        return self.card.render(name if self.reply else f"{name}_choice")
+    def wanted(self, name: str) -> str:
+        """Return the name of the prompt by which a method asks: for the reply, or only for the choice."""
+        return name if self.reply else f"{name}_choice"
 
     @property
     def last_utterance(self) -> str:
