@@ -20,7 +20,7 @@ from emoagents.errors import RunError
 if TYPE_CHECKING:
     from emoagents.context import Context
     from emoagents.evaluation.comparison import Comparison
-    from emoagents.model.budget import Budget
+    from emoagents.model.budget import Budget, Hold
     from emoagents.model.ledger import Usage
     from emoagents.strategies.base import Strategy
     from emoagents.tuning.progress import Progress
@@ -115,7 +115,6 @@ def _left(job: Job, first: Comparison, seconds: float) -> Budget | None:
     Raises:
         RunError: the first measurement is unfinished, or nothing is left.
     """
-    from emoagents.model.budget import Budget
     from emoagents.tuning.measure import left_for_search, spent_on
 
     budget = job.context.budget
@@ -124,14 +123,20 @@ def _left(job: Job, first: Comparison, seconds: float) -> Budget | None:
             "the budget ended in the first measurement: run the same command with a larger one to go on, "
             f"or give fewer dev examples than {len(job.dev)}"
         )
-    left = left_for_search(budget, spent_on(first), seconds)
-    if left is not None and 0 in (left.calls, left.tokens, left.usd, left.seconds):
+    spent = spent_on(first)
+    left = left_for_search(budget, spent, seconds)
+    if left is not None and _is_used_up(left, spent):
         raise RunError(
             "the budget leaves nothing to optimise with: the first measurement took "
             f"{_in_words(first)}, and half as much again is kept back for the last; give a larger one"
         )
-    assert left is None or isinstance(left, Budget)
     return left
+
+
+def _is_used_up(left: Budget, spent: Hold) -> bool:
+    """Return whether what was spent leaves nothing of a budget that covers it, too."""
+    used = ((left.calls, spent.calls), (left.tokens, spent.tokens), (left.usd, spent.usd), (left.seconds, 0.0))
+    return any(limit is not None and limit <= amount and (limit == 0 or amount > 0) for limit, amount in used)
 
 
 def _in_words(comparison: Comparison) -> str:
