@@ -127,6 +127,8 @@ def test_texts_become_what_the_parameter_holds() -> None:
         (["nonsense"], "no parameter 'nonsense'"),
         ({"temperature": [0.1], "context.temperature": [0.2]}, "choose one of the two"),
         ({"samples": [3]}, "nothing to choose from"),
+        ({"samples": [1], "gsa.samples": [2]}, r"samples and gsa\.samples are the same parameter"),
+        ({"extract": [lambda answer: "a", lambda answer: "b"]}, "two values are both called <lambda>"),
     ],
 )
 def test_a_wrong_name_or_value_is_told(choices: Any, told: str) -> None:

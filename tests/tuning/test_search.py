@@ -335,18 +335,18 @@ def test_held_out_items_measure_the_best_against_the_default_afresh() -> None:
 
 
 def test_without_held_out_items_it_says_that_the_best_is_flattered() -> None:
-    assert any("flatters" in note for note in find().notes)
-    assert not any("flatters" in note for note in find(held_out=items(3, "held ")).notes)
+    assert any("flatters" in note for note in find(count=4, runs=44).notes)
+    assert not any("flatters" in note for note in find(count=4, runs=44, held_out=items(3, "held ")).notes)
 
 
 def test_held_out_items_that_the_search_saw_are_told() -> None:
-    result = find(held_out=[*items(2), *items(2, "held ")])
+    result = find(runs=44, held_out=[*items(2), *items(2, "held ")])
     assert any("2 of the held-out items" in note for note in result.notes)
 
 
 def test_where_the_default_wins_nothing_is_asked_of_the_held_out_items() -> None:
     model = ScriptedModel({"": "yes"})
-    result = find(model=model, held_out=items(5, "held "))
+    result = find(model=model, runs=44, held_out=items(5, "held "))
     assert result.held_out is None
     assert not any("held" in call.prompt for call in model.calls)
     assert any("held-out items were not asked" in note for note in result.notes)
@@ -529,7 +529,7 @@ def test_it_is_shown_on_80_columns() -> None:
 
 
 def test_where_the_default_wins_it_says_so() -> None:
-    text = shown(find(model=ScriptedModel({"": "yes"})))
+    text = shown(find(count=4, model=ScriptedModel({"": "yes"}), runs=44))
     assert text.startswith("Best: the default, stimulus=EP02: 1.000")
 
 
