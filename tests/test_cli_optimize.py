@@ -340,3 +340,11 @@ def test_without_dspy_its_optimizers_say_what_to_install(
     done = optimize("-s plain")
     assert (done.status, done.out) == (2, "")
     assert "pip install 'emoagents[dspy]'" in done.err
+
+
+def test_another_metric_of_the_same_name_is_another_optimisation(optimize: Callable[..., Done], here: Path) -> None:
+    line = "-s emotion_prompt:EP01 --optimizer search --choice stimulus=EP01,EP02 --metric checks.py:right --force"
+    assert optimize(line).status == 0
+    (here / "checks.py").write_text(METRICS.replace('answer == "yes"', 'answer == "no"'))
+    assert optimize(line).status == 0
+    assert len(list(here.glob("my-*"))) == 2

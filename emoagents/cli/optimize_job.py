@@ -241,12 +241,19 @@ def _fingerprint(
 
     whole = [
         [strategy.title, repr(sorted(read_parameters(options.params).items())), strategy_digest(strategy)],
-        [options.optimizer, options.effort, options.demos, metric.name, sorted(options.choices), options.seed],
+        [options.optimizer, options.effort, options.demos, sorted(options.choices), options.seed],
+        [metric.name, _code_of(metric)],
         [context.door.name, options.temperature, options.max_tokens, options.api_base, context_digests(context)],
         [None if reflection is None else reflection.door.name, sorted(options.roles)],
         [[[i.id, i.messages, i.targets] for i in items] for items in sets],
     ]
     return hashlib.sha256(json.dumps(whole, default=str).encode()).hexdigest()[:8]
+
+
+def _code_of(metric: Metric) -> str | None:
+    """Return a digest of the file that a metric of the user's stands in: another metric means other scores."""
+    source = getattr(metric, "source", None)
+    return _sha(source) if isinstance(source, Path) and source.is_file() else None
 
 
 def _check_affordable(job: Job) -> None:

@@ -81,6 +81,15 @@ class _Own:
     rule: Rule
     name: str
 
+    @property
+    def source(self) -> Path | None:
+        """The file that the function stands in; None where it stands in none."""
+        try:
+            found = inspect.getsourcefile(inspect.unwrap(cast(Callable[..., object], self.rule)))
+        except TypeError:
+            return None
+        return None if found is None else Path(found)
+
     def __call__(self, item: Item, answer: str) -> Score:
         try:
             value = self.rule(item, answer)
