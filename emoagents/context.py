@@ -172,6 +172,7 @@ class Context:
     def _beside(self, door: ModelDoor, **changes: Any) -> Context:
         copy = self._sharing(**changes)
         object.__setattr__(copy, "door", door)
+        object.__setattr__(copy, "pool", self.pool)
         return copy
 
     def _sharing(self, **changes: Any) -> Context:

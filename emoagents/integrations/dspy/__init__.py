@@ -23,7 +23,18 @@ except ImportError:
 
 from emoagents.integrations.dspy.adapter import RawAdapter
 from emoagents.integrations.dspy.engine import to_lm, usage_of
+from emoagents.integrations.dspy.equality import Said, differing_messages
 from emoagents.integrations.dspy.export import to_card
 from emoagents.integrations.dspy.program import Answer, StrategyProgram, to_dspy
 
-__all__ = ["Answer", "RawAdapter", "StrategyProgram", "to_card", "to_dspy", "to_lm", "usage_of"]
+__all__ = [
+    "Answer",
+    "RawAdapter",
+    "Said",
+    "StrategyProgram",
+    "differing_messages",
+    "to_card",
+    "to_dspy",
+    "to_lm",
+    "usage_of",
+]
