@@ -6,7 +6,7 @@ import asyncio
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -208,15 +208,14 @@ def _beside(account: Context, other: Context) -> Context:
 def _searched(job: Job, screen: Screen, account: Context) -> Ending:
     from emoagents.tuning.search import search
 
-    choices = _choices(job)
-    follower = _Follower(job, screen, choices)
+    follower = _Follower(job, screen)
     screen.begin("search")
     work = search(
         job.strategy,
         job.train,
         job.metric,
         account,
-        choices=choices,
+        choices=job.choices,
         runs=_RUNS[job.options.effort],
         seed=job.options.seed,
         on_event=follower.take,
@@ -236,15 +235,6 @@ def _searched(job: Job, screen: Screen, account: Context) -> Ending:
     )
 
 
-def _choices(job: Job) -> Mapping[str, Any]:
-    """Return what is tried; settings of the model are left out, for a card holds none."""
-    from emoagents.tuning.choices import declared_choices
-
-    if job.choices is not None:
-        return job.choices
-    return {k: v for k, v in declared_choices(job.strategy).items() if not k.startswith("context.")}
-
-
 def _told_by_table(note: str) -> bool:
     """Return whether a note is on the search's own held-out items: here dev is, and is measured."""
     return "Held-out items say" in note
@@ -253,11 +243,11 @@ def _told_by_table(note: str) -> bool:
 class _Follower:
     """Follows a search by its events."""
 
-    def __init__(self, job: Job, screen: Screen, choices: Mapping[str, Any]) -> None:
+    def __init__(self, job: Job, screen: Screen) -> None:
         from emoagents.tuning.progress import Tally
 
         self.tally = Tally(screen.progressed)
-        self._job, self._choices, self._best = job, choices, ""
+        self._job, self._best = job, ""
 
     def take(self, event: dict[str, Any]) -> None:
         """Take an event in."""
@@ -274,7 +264,7 @@ class _Follower:
         """Return the best after the last whole round."""
         from emoagents.tuning.choices import configurations
 
-        space = configurations(self._job.strategy, self._job.context, self._choices)
+        space = configurations(self._job.strategy, self._job.context, self._job.choices)
         found = [one.strategy for one in space.configurations if one.label == self._best]
         tuned = found[0] if found else self._job.strategy
         return Ending(tuned=tuned, stopped_by="interrupted", progress=self.tally.progress)

@@ -40,7 +40,7 @@ class Job:
         train, dev, test: examples. split: dev was drawn from train.
         reflection: the context of the model that proposes texts; None where nothing is proposed.
         folder: where all is kept that makes going on possible, beside the card.
-        choices: for search, from names to values; None: what the cards declare.
+        choices: for search, from names to the values that are tried.
     """
 
     options: OptimizeOptions
@@ -54,7 +54,7 @@ class Job:
     reflection: Context | None
     out: Path
     folder: Path
-    choices: Mapping[str, Any] | None
+    choices: Mapping[str, Any]
 
     @property
     def selects_on_dev(self) -> bool:
@@ -86,6 +86,8 @@ def make_job(options: OptimizeOptions) -> Job:
     out = _out(options)
     strategy, context = _strategy(options), _context(options)
     _check_roles(strategy, context)
+    _check_prompts(options, strategy)
+    choices = _choices(options, strategy, context)
     metric, (train, dev, test) = _metric_and_items(options)
     split = options.dev is None
     check_apart(train=train, dev=dev, **({"test": test} if test else {}))
@@ -104,7 +106,7 @@ def make_job(options: OptimizeOptions) -> Job:
         reflection=reflection,
         out=out,
         folder=folder,
-        choices=_choices(options, strategy),
+        choices=choices,
     )
     _check_affordable(job)
     return job
@@ -188,12 +190,30 @@ def _items(source: str | None, columns: Mapping[str, str], metric: str | None) -
     return [] if source is None else read_items(checked_text(source, "a file's name"), columns=columns, metric=metric)
 
 
-def _choices(options: OptimizeOptions, strategy: Strategy) -> Mapping[str, Any] | None:
+def _choices(options: OptimizeOptions, strategy: Strategy, context: Context) -> Mapping[str, Any]:
+    """Return what a search tries; settings of the model are left out, for a card holds none."""
+    from emoagents.tuning.choices import configurations, declared_choices
+
+    if options.optimizer != "search":
+        return {}
     given = read_parameters(options.choices, "--choice")
     found: dict[str, Any] = {name: [part.strip() for part in text.split(",")] for name, text in given.items()}
     if any(name.startswith("context.") for name in found):
         raise ParameterError("--choice: a card holds no settings of the model, as temperature; compare those yourself")
-    return found or None
+    found = found or {k: v for k, v in declared_choices(strategy).items() if not k.startswith("context.")}
+    if not found:
+        raise ParameterError(f"{strategy.title} declares no choices: say what to try, as --choice samples=3,5,9")
+    configurations(strategy, context, found)
+    return found
+
+
+def _check_prompts(options: OptimizeOptions, strategy: Strategy) -> None:
+    from emoagents.tuning.prompts import prompts_of
+
+    if options.optimizer != "search" and not prompts_of(strategy):
+        raise ParameterError(f"{strategy.title} asks no model by a prompt of its card: there is nothing to optimise")
+    if options.optimizer == "bootstrap" and not options.demos:
+        raise ParameterError("bootstrap finds demonstrations and nothing else: --demos must be at least 1")
 
 
 # -- where it goes ---------------------------------------------------------------------------------------------------
