@@ -1,4 +1,4 @@
-"""What may answer a run's calls in place of its model: an optimiser's program, which reaches the nodes by the context."""
+"""What may answer a run's calls in place of its model: an optimiser's program. It reaches the nodes by the context."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class PromptCall:
         messages: the conversation, with the prompt `asked` at the place `at`; both None where no card's prompt is in
             it. Demonstrations are not among them.
         request: what the model would be sent, demonstrations included.
-        indices: which samples of it. door: whose model would be asked. node: the step's place. on_event: told of retries.
+        indices: which samples of it. door: whose model would be asked.
+        node: the step's place. on_event: told of retries.
     """
 
     messages: Sequence[Message]

@@ -187,7 +187,12 @@ class Run:
         return samples
 
     async def _answered(
-        self, prompt: Sequence[Message], request: Request, indices: list[int], role: str | None, on_token: OnToken | None
+        self,
+        prompt: Sequence[Message],
+        request: Request,
+        indices: list[int],
+        role: str | None,
+        on_token: OnToken | None,
     ) -> Samples:
         program = self.context.program
         if program is None:

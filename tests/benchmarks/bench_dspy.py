@@ -1,6 +1,6 @@
 """What demonstrations that BootstrapFewShot found are worth to a small model, and whether the card keeps all of it.
 
-    uv run tests/benchmarks/bench_dspy.py --data FOLDER            # of instruction_induction, as `emoagents compare` takes it
+    uv run tests/benchmarks/bench_dspy.py --data FOLDER      # of instruction_induction, as `emoagents compare` takes it
 
 For each task: accuracy on held-out items of the plain card, of the program that DSPy's BootstrapFewShot compiled, and
 of the card that it was exported to. Program and card share a cache: a call of the card that is not in it would be
