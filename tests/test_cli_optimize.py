@@ -323,6 +323,16 @@ def test_mistakes_are_said_before_anything_is_paid(
     assert not list(here.glob("my-*"))
 
 
+@needs_dspy
+def test_a_reflecting_model_that_can_t_be_opened_is_said_before_anything_is_paid(
+    optimize: Callable[..., Done], here: Path
+) -> None:
+    done = optimize("-s plain --reflection-model scripted/none.json")
+    assert done.status == 2
+    assert "script none.json: No such file or directory" in done.err
+    assert not list(here.glob("my-*"))
+
+
 def test_another_file_at_out_is_not_overwritten_without_force(optimize: Callable[..., Done], here: Path) -> None:
     (here / "my.toml").write_text("precious")
     model(here, {"very important": "yes", "": "no"})

@@ -57,6 +57,7 @@ def run_optimization(options: OptimizeOptions) -> int:
     _headline(job, screen)
     if loading.needs_fetching(job.context.door.name):
         loading.fetch()
+    asyncio.run(_open_models(job))
     job.folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with screen:
@@ -66,6 +67,12 @@ def run_optimization(options: OptimizeOptions) -> int:
         _write(job, ending)
         last = _last(job, screen, ending, _remaining(job.context.budget, time.monotonic() - began))
     return print_ending(job, ending, last)
+
+
+async def _open_models(job: Job) -> None:
+    """Open the models before any is paid: a missing key of the reflecting one must not show after the measurement."""
+    for context in filter(None, (job.context, job.reflection)):
+        await context.door.backend()
 
 
 def _headline(job: Job, screen: Screen) -> None:
