@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emoagents.cli import loading
 from emoagents.cli.optimize_job import Job, make_job
 from emoagents.cli.optimize_options import OptimizeOptions
+from emoagents.cli.optimize_result import Ending, say_interrupted, write_card
 from emoagents.cli.optimize_screen import Screen
+from emoagents.cli.optimize_search import searched
 from emoagents.errors import RunError
 
 if TYPE_CHECKING:
@@ -23,24 +24,8 @@ if TYPE_CHECKING:
     from emoagents.model.budget import Budget, Hold
     from emoagents.model.ledger import Usage
     from emoagents.strategies.base import Strategy
-    from emoagents.tuning.progress import Progress
 
-__all__ = ["Ending", "run_optimization"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How an optimisation ended.
-
-    Attributes:
-        tuned: the best that was found. stopped_by: "complete", "perfect" or "budget".
-        progress: runs and failures while optimising. notes: what else there is to say, in sentences.
-    """
-
-    tuned: Strategy
-    stopped_by: str
-    progress: Progress
-    notes: tuple[str, ...] = ()
+__all__ = ["run_optimization"]
 
 
 def run_optimization(options: OptimizeOptions) -> int:
@@ -64,7 +49,7 @@ def run_optimization(options: OptimizeOptions) -> int:
         first = _measured(job, screen, [job.strategy], job.context.budget)
         ending = _optimised(job, screen, _left(job, first, time.monotonic() - began))
         screen.found(ending.progress)
-        _write(job, ending)
+        write_card(job, ending)
         last = _last(job, screen, ending, _remaining(job.context.budget, time.monotonic() - began))
     return print_ending(job, ending, last)
 
@@ -171,7 +156,7 @@ def _optimised(job: Job, screen: Screen, left: Budget | None) -> Ending:
     with closing(CallJournal(job.folder)) as journal:
         account = job.context.fresh(cache=journal, budget=left).pooled(journal.spent)
         if job.options.optimizer == "search":
-            return _searched(job, screen, account)
+            return searched(job, screen, account)
         return _compiled(job, screen, account)
 
 
@@ -201,7 +186,7 @@ def _compiled(job: Job, screen: Screen, account: Context) -> Ending:
         with chatter_to(job.folder / "optimizer.log"):
             tuned = work.run()
     except KeyboardInterrupt:
-        _interrupted(job, screen, Ending(tuned=work.best(), stopped_by="interrupted", progress=work.progress))
+        say_interrupted(job, screen, Ending(tuned=work.best(), stopped_by="interrupted", progress=work.progress))
         raise
     return Ending(tuned=tuned, stopped_by=work.stopped_by, progress=work.progress)
 
@@ -212,97 +197,6 @@ def _beside(account: Context, other: Context) -> Context:
     return account.fresh(**{name: getattr(other, name) for name in settings})
 
 
-def _searched(job: Job, screen: Screen, account: Context) -> Ending:
-    from emoagents.tuning.search import search
-
-    follower = _Follower(job, screen)
-    screen.begin("search")
-    work = search(
-        job.strategy,
-        job.train,
-        job.metric,
-        account,
-        choices=job.choices,
-        runs=_RUNS[job.options.effort],
-        seed=job.options.seed,
-        on_event=follower.take,
-        journal=job.folder / "search.jsonl",
-    )
-    try:
-        found = asyncio.run(work)
-    except KeyboardInterrupt:
-        _interrupted(job, screen, follower.ending())
-        raise
-    best = f"Of {len(found.ranking)} ways that were tried on train, the best is: {found.best.label}."
-    return Ending(
-        tuned=found.best.strategy,
-        stopped_by=found.stopped_by,
-        progress=follower.tally.progress,
-        notes=(best, *(note for note in found.notes if not _told_by_table(note))),
-    )
-
-
-def _told_by_table(note: str) -> bool:
-    """Return whether a note is on the search's own held-out items: here dev is, and is measured."""
-    return "Held-out items say" in note
-
-
-class _Follower:
-    """Follows a search by its events."""
-
-    def __init__(self, job: Job, screen: Screen) -> None:
-        from emoagents.tuning.progress import Tally
-
-        self.tally = Tally(screen.progressed)
-        self._job, self._best = job, ""
-
-    def take(self, event: dict[str, Any]) -> None:
-        """Take an event in."""
-        match event["event"]:
-            case "begin":
-                self.tally.expect(event["runs"])
-            case "run":
-                self.tally.ran(failed=event["error"] if event["status"] == "failed" else None)
-            case "ranked":
-                self._best, score = event["ranking"][0]
-                self.tally.scored(score or 0.0)
-
-    def ending(self) -> Ending:
-        """Return the best after the last whole round."""
-        from emoagents.tuning.choices import configurations
-
-        space = configurations(self._job.strategy, self._job.context, self._job.choices)
-        found = [one.strategy for one in space.configurations if one.label == self._best]
-        tuned = found[0] if found else self._job.strategy
-        return Ending(tuned=tuned, stopped_by="interrupted", progress=self.tally.progress)
-
-
-_RUNS = {"light": 200, "medium": 600, "heavy": 2000}
-"""Runs of a search, by effort."""
-
-
 def _spent(usage: Usage) -> str:
     dollars = "price unknown" if usage.cost_usd is None else f"${usage.cost_usd:.4g}"
     return f"{usage.calls:,} calls, {dollars}"
-
-
-# -- the card --------------------------------------------------------------------------------------------------------
-
-
-def _write(job: Job, ending: Ending) -> None:
-    from emoagents.strategy_file import save_strategy
-
-    o = job.options
-    how = (
-        f"Optimised by {o.optimizer} ({o.effort}) for {job.context.door.name} on {len(job.train)} examples, "
-        f"metric {job.metric.name}, seed {o.seed}."
-    )
-    save_strategy(ending.tuned, job.out, notes=[how])
-    job.wrote()
-
-
-def _interrupted(job: Job, screen: Screen, ending: Ending) -> None:
-    _write(job, ending)
-    best = ending.progress.best
-    what = "nothing better was found until then" if best is None else f"the best so far, {best:.3f} where it was scored"
-    screen.say(f"interrupted: {what}, is in {job.out}; the same command goes on")

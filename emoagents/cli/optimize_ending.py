@@ -15,7 +15,7 @@ from emoagents.cli.optimize_screen import failures_in_words
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from emoagents.cli.optimize import Ending
+    from emoagents.cli.optimize_result import Ending
     from emoagents.evaluation.comparison import Comparison
     from emoagents.evaluation.findings import ArmRow
     from emoagents.model.budget import Hold

@@ -24,6 +24,8 @@ _HOPELESS = 20
 
 _LOOK = 0.02
 """Seconds."""
+_AFTERWORD = 0.1
+"""Seconds that a thread of DSPy's is given to log how its run ended."""
 
 
 class Stop(BaseException):
@@ -93,7 +95,7 @@ class Watch(BaseCallback):  # type: ignore[misc]
         ends = time.monotonic() + seconds
         while self._runs and time.monotonic() < ends:
             time.sleep(_LOOK)
-        time.sleep(_LOOK)
+        time.sleep(_AFTERWORD)
 
     def _failed(self, exception: Exception) -> None:
         if budget_ended(exception):
