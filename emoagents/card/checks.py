@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from emoagents.card.check_stages import check_stages
-from emoagents.card.models import Card, Variation
+from emoagents.card.models import Card, Prompt, Variation
 from emoagents.card.template import NEARLY, places
 from emoagents.errors import CardError, did_you_mean
 
@@ -30,6 +30,8 @@ def check(card: Card, path: str) -> None:
     for name, prompt in card.prompts.items():
         known = prompt.variables or (places(prompt.text) if card.graph else [])
         _check_template(prompt.text, known, f"prompts.{name}.text", path)
+        _check_demos(prompt, known, f"prompts.{name}.demos", path)
+    _check_ask(card, path)
     for variation in card.variations:
         _check_variation(variation, path)
     for name, values in card.choices.items():
@@ -77,6 +79,27 @@ def _check_template(text: str, variables: Sequence[str], key: str, path: str) ->
         if place not in variables:
             reason = f"{{{{{place}}}}} is not a variable of this prompt{did_you_mean(place, variables)}"
             raise CardError(path, key, reason)
+
+
+def _check_ask(card: Card, path: str) -> None:
+    ask = card.prompts.get("ask")
+    if ask is not None and "question" in ask.variables and "question" not in places(ask.text):
+        raise CardError(path, "prompts.ask.text", "does not ask the question; put {{question}} into it")
+
+
+def _check_demos(prompt: Prompt, known: Sequence[str], key: str, path: str) -> None:
+    """Check that demonstrations fill the prompt's places, and that a model can be sent what stands around them."""
+    for number, demo in enumerate(prompt.demos):
+        for name in demo.values:
+            if name not in known:
+                reason = f"{name!r} is not a variable of this prompt{did_you_mean(name, known)}"
+                raise CardError(path, f"{key}[{number}].values", reason)
+        for place in places(prompt.text):
+            if place not in demo.values:
+                raise CardError(path, f"{key}[{number}].values", f"no value for {{{{{place}}}}}")
+        for message in (*demo.before, *demo.after):
+            if not isinstance(message.get("role"), str):
+                raise CardError(path, f"{key}[{number}]", "a message around it has no role")
 
 
 def _check_variation(variation: Variation, path: str) -> None:

@@ -75,13 +75,13 @@ class Fields:
         text = self.prompt.text
         if instructions != inspect.cleandoc(text):
             text = as_template(instructions, self.prompt)
-        made = [self._demo(dict(demo)) for demo in demos]
+        made = [self._demo(dict(demo), places(text)) for demo in demos]
         return self.prompt.model_copy(update={"text": text, "demos": [d for d in made if d is not None]})
 
-    def _demo(self, given: Mapping[str, Any]) -> Demo | None:
+    def _demo(self, given: Mapping[str, Any], shown: Collection[str]) -> Demo | None:
         answer = given.get(self.answer)
         values = {name: str(given[name]) for name in self.variables if given.get(name) is not None}
-        if answer is None or any(name not in values for name in places(self.prompt.text)):
+        if answer is None or any(name not in values for name in shown):
             return None
         around = given.get(self.around)
         kept = {k: v for k, v in (around or {}).items() if k in ("before", "after", "head", "tail")}
