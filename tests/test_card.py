@@ -313,7 +313,7 @@ def test_replace_drops_the_shipped_list() -> None:
 def test_a_changed_text_is_no_longer_the_papers() -> None:
     changes: dict[str, Any] = {
         "stimuli": [{"id": "S1", "text": "Mine."}],
-        "prompts": {"ask": {"text": "Mine."}},
+        "prompts": {"ask": {"text": "Mine: {{question}}"}},
         "placements": {"end": {"separator": " "}},
     }
     card = override_card(BASE, changes)

@@ -71,8 +71,8 @@ def test_what_a_prompt_in_the_system_message_was_shown_is_no_turn() -> None:
     values = {"passages": "p", "about": "a"}
     mine = {"prompts": {"core_turns": {"demos": [{"values": values, "answer": "x"}]}}}
     cake = {"role": "user", "content": "I baked a lemon cake."}
-    said = [cake, {"role": "assistant", "content": "How was the lemon cake?"}] * 2 + [cake]
-    made = CoEM(ranker="bm25", preset="chat", enrich=False, card=mine)
+    said = [cake, {"role": "assistant", "content": "And the garden, is it dry?"}] * 2 + [cake]
+    made = CoEM(ranker="bm25", preset="chat", enrich=False, chunk=8, overlap=0, card=mine)
     (asked,) = prompts(made, said)
     assert asked[0]["role"] == "system"
     assert asked[1:] == said
