@@ -3,8 +3,9 @@
     uv run tests/benchmarks/bench_dspy.py --data FOLDER      # of instruction_induction, as `emoagents compare` takes it
 
 For each task: accuracy on held-out items of the plain card, of the program that DSPy's BootstrapFewShot compiled, and
-of the card that it was exported to. Program and card share a cache: a call of the card that is not in it would be
-another request than the program's, and is counted. Held-out items are none of those that were trained on.
+of the card that it was exported to; in brackets, how many answers hold a target anywhere. Program and card share a
+cache: a call of the card that is not in it would be another request than the program's, and is counted. Held-out items
+are none of those that were trained on.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import dspy
 
 from emoagents import Context
 from emoagents.evaluation import Item, Task, load_tasks
+from emoagents.evaluation.metrics import text_contains
 from emoagents.integrations.dspy import StrategyProgram, to_card, to_dspy, to_lm
 from emoagents.integrations.dspy.metric import as_dspy, item_of
 from emoagents.registry import strategy
@@ -28,7 +30,7 @@ from emoagents.strategies.base import Strategy
 
 def main() -> None:
     given = _arguments()
-    print(f"{'task':24} {'n':>4} {'plain':>7} {'program':>8} {'card':>7} {'gain':>6}  new requests of the card")
+    print(f"{'task':20} {'n':>3} {'plain':>13} {'program':>8} {'card':>13} {'gain':>6}  new requests of the card")
     for task in load_tasks(f"instruction_induction:{given.tasks}", data=given.data):
         _measure(task, given)
 
@@ -40,7 +42,7 @@ def _measure(task: Task, given: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         context = Context(model=given.model, temperature=0, max_tokens=given.max_tokens, cache=f"{folder}/calls.db")
         base = strategy(given.strategy)
-        plain = _accuracy(base, held_out, task, context)[0]
+        plain, held, _ = _accuracy(base, held_out, task, context)
         program = _compiled(base, train, task, context)
         lm = to_lm(context)
         with dspy.context(lm=lm):
@@ -49,9 +51,10 @@ def _measure(task: Task, given: argparse.Namespace) -> None:
         reached = sum(task.check(i, p.answer).value for i, p in zip(held_out, found, strict=True)) / len(held_out)
         card = Path(folder) / "tuned.toml"
         to_card(program, card)
-        exported, calls = _accuracy(strategy(str(card)), held_out, task, context)
-    row = f"{len(held_out):4} {plain:7.1%} {reached:8.1%} {exported:7.1%} {reached - plain:+6.1%}"
-    print(f"{task.name.partition('/')[2]:24} {row}  {calls} ({len(program.ask.demos)} demonstrations)", flush=True)
+        exported, still, calls = _accuracy(strategy(str(card)), held_out, task, context)
+    before, after = f"{plain:6.1%} ({held:4.0%})", f"{exported:6.1%} ({still:4.0%})"
+    row = f"{len(held_out):3} {before} {reached:8.1%} {after} {reached - plain:+6.1%}"
+    print(f"{task.name.partition('/')[2]:20} {row}  {calls} ({len(program.ask.demos)} demonstrations)", flush=True)
 
 
 def _compiled(base: Strategy, train: Sequence[Item], task: Task, context: Context) -> StrategyProgram:
@@ -64,19 +67,20 @@ def _compiled(base: Strategy, train: Sequence[Item], task: Task, context: Contex
     return compiled
 
 
-def _accuracy(made: Strategy, items: Sequence[Item], task: Task, context: Context) -> tuple[float, int]:
-    """Return the share of right answers, and how many calls the cache did not have."""
+def _accuracy(made: Strategy, items: Sequence[Item], task: Task, context: Context) -> tuple[float, float, int]:
+    """Return the share of right answers, of answers that hold a right one, and how many calls the cache had not."""
 
-    async def all_of_them() -> tuple[float, int]:
+    async def all_of_them() -> tuple[float, float, int]:
         pool = asyncio.Semaphore(4)
 
-        async def one(item: Item) -> tuple[float, int]:
+        async def one(item: Item) -> tuple[float, float, int]:
             async with pool:
                 result = await made.arun(list(item.messages), context=context)
-            return task.check(item, result.answer).value, result.usage.calls
+            held = text_contains(result.answer, item.targets).value
+            return task.check(item, result.answer).value, held, result.usage.calls
 
-        found = await asyncio.gather(*map(one, items))
-        return sum(value for value, _ in found) / len(items), sum(calls for _, calls in found)
+        values, held, calls = zip(*await asyncio.gather(*map(one, items)), strict=True)
+        return sum(values) / len(items), sum(held) / len(items), sum(calls)
 
     return asyncio.run(all_of_them())
 
