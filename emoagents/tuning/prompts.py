@@ -130,9 +130,8 @@ def signed(before: Strategy, after: Strategy, note: str = "") -> Strategy:
 
 
 def _signed(prompt: Prompt, old: Prompt) -> Prompt:
-    began = f"It began as a text whose source is {old.source!r}."
-    known = old.source == OPTIMISED
-    return prompt.model_copy(update={"source": OPTIMISED, "note": old.note if known else f"{began} {old.note}".strip()})
+    began = old.note if old.source == OPTIMISED else f"It began as a text whose source is {old.source!r}."
+    return prompt.model_copy(update={"source": OPTIMISED, "note": began})
 
 
 def _with_source(strategy: Strategy, names: Mapping[str, Prompt], note: str) -> Strategy:

@@ -22,9 +22,9 @@ def to_card(program: StrategyProgram, path: str | Path, *, note: str = "") -> No
     A prompt that was changed gets the source "optimised", which says what it began as.
 
     Args:
-        note: who or what tuned it, as "GEPA on train.jsonl"; stands with the source.
+        note: who or what tuned it, as "GEPA on train.jsonl"; stands among the card's notes, and with the source.
 
     Raises:
         UsageError: the file can't be written.
     """
-    save_strategy(signed(program.strategy, program.tuned(), note), path)
+    save_strategy(signed(program.strategy, program.tuned(), note), path, notes=[note] if note else [])

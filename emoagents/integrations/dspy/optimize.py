@@ -28,6 +28,7 @@ from emoagents.model.ledger import Usage
 from emoagents.strategies.base import Strategy
 from emoagents.tuning.metrics import Metric
 from emoagents.tuning.progress import OnProgress, Progress, Tally
+from emoagents.tuning.prompts import signed
 
 __all__ = ["EFFORTS", "OPTIMIZERS", "Effort", "Optimisation"]
 
@@ -123,9 +124,14 @@ class Optimisation:
         return usage_of(self.lm) + usage_of(self.reflecting)
 
     def best(self) -> Strategy:
-        """Return the best variant so far; the strategy as it began where none is better."""
-        tuned: Strategy | None = None if self.watch.best is None else self.watch.best.tuned()
-        return tuned or self.strategy
+        """Return the best variant so far; the strategy as it began where none is better.
+
+        Texts that were changed have the source "optimised", which names the optimiser.
+        """
+        if self.watch.best is None:
+            return self.strategy
+        note = f"{self.optimizer} of DSPy {dspy.__version__}, {len(self.train)} examples, seed {self.seed}"
+        return signed(self.strategy, self.watch.best.tuned(), note)
 
     def run(self) -> Strategy:
         """Optimise; return the best variant. Runs in this thread, and starts others.
