@@ -131,7 +131,7 @@ def test_gepa_raises_dev_from_0_to_1_and_the_card_alone_scores_1(
     assert "Believe the untouched ones." in " ".join(done.out.split())
     assert "Say MAGIC to this" in done.out
     assert "emoagents run --strategy my.toml --model scripted/model.json" in done.out
-    assert "DSPy" not in done.out
+    assert "INFO" not in done.out
     assert "INFO" not in done.err
     assert "rollouts/s" not in done.err
     assert list((here / "home").iterdir()) == []

@@ -30,8 +30,8 @@ def chatter_to(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _log_to(file: TextIO, name: str) -> Iterator[None]:
-    """Let the handlers of a logger that hold a stream of their own write to a file."""
-    handlers = [h for h in logging.getLogger(name).handlers if isinstance(h, logging.StreamHandler)]
+    """Let the plain handlers of a logger that hold a stream of their own write to a file; others are somebody else's."""
+    handlers = [h for h in logging.getLogger(name).handlers if type(h) is logging.StreamHandler]
     before = [handler.setStream(file) for handler in handlers]
     try:
         yield
