@@ -30,7 +30,7 @@ def chatter_to(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _log_to(file: TextIO, name: str) -> Iterator[None]:
-    """Let the plain handlers of a logger that hold a stream of their own write to a file; others are somebody else's."""
+    """Let a logger's handlers that hold a stream of their own write to a file; those of other kinds are not ours."""
     handlers = [h for h in logging.getLogger(name).handlers if type(h) is logging.StreamHandler]
     before = [handler.setStream(file) for handler in handlers]
     try:
