@@ -231,6 +231,17 @@ def test_secrets_stay_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert b"0123" not in written(CoEM(ranker=Ranker()), tmp_path).read_bytes()
 
 
+@pytest.mark.parametrize("key", ['0123"4567\\89abcdef', "0123456789\nabcdef", "€0123456789\tabc", "012345678901"])
+def test_secrets_stay_out_however_toml_writes_them(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_KEY", key)
+    with pytest.raises(ParameterError, match="holds the value of MY_API_KEY"):
+        save_strategy(Plain(), tmp_path / "mine.toml", notes=[f"Called with {key}."])
+    nested = Plain(card=load_card("plain").model_copy(update={"choices": {f"x {key}": [1]}}))
+    with pytest.raises(ParameterError, match="holds the value of MY_API_KEY"):
+        save_strategy(SelfAggregation(solver=nested), tmp_path / "mine.toml")
+    assert list(tmp_path.glob("*")) == []
+
+
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import tempfile
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -152,7 +152,7 @@ def _as_toml(data: Mapping[str, Any]) -> str:
     text = tomli_w.dumps(plain, multiline_strings=True, indent=2)
     if tomllib.loads(text) != plain:
         raise ParameterError("this strategy can't be written as TOML without a change, so nothing was written")
-    _check_secrets(text)
+    _check_secrets(plain)
     return text
 
 
@@ -183,10 +183,21 @@ def _encoded(text: Any, place: str) -> str:
     return _Text(text)
 
 
-def _check_secrets(text: str) -> None:
+def _check_secrets(data: Mapping[str, Any]) -> None:
+    texts = list(_texts(data))  # not as TOML, in which a key with a quotation mark looks different
     for name, value in os.environ.items():
-        if is_secret(name) and len(value) >= _SHORTEST_SECRET and value in text:
+        if is_secret(name) and len(value) >= _SHORTEST_SECRET and any(value in text for text in texts):
             raise ParameterError(f"a text of the strategy holds the value of {name}; take it out before it is written")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+    else:
+        yield str(value)
 
 
 # -- TOML as a file --------------------------------------------------------------------------------------------------
