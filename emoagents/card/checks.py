@@ -28,6 +28,8 @@ def check(card: Card, path: str) -> None:
         check_ids([{"id": entry.id} for entry in getattr(card, key)], key, path)
     _check_sources(card, path)
     for name, prompt in card.prompts.items():
+        if "." in name:  # it parts what is nested in names as solver.ask
+            raise CardError(path, f"prompts.{name}", "a prompt's name has no dot; choose another")
         known = prompt.variables or (places(prompt.text) if card.graph else [])
         _check_template(prompt.text, known, f"prompts.{name}.text", path)
         _check_demos(prompt, known, f"prompts.{name}.demos", path)

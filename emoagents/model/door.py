@@ -29,7 +29,7 @@ from emoagents.model.embedding import (
 from emoagents.model.ledger import Ledger, Usage
 from emoagents.model.limits import endpoint
 from emoagents.model.loop import on_model_loop
-from emoagents.model.request import Backend, Choice, Completion, OnToken, Reply, Request
+from emoagents.model.request import Backend, Choice, Completion, OnToken, Reply, Request, Share
 from emoagents.model.resolve import default_model, open_backend, open_embeddings
 from emoagents.model.retry import Deadline
 from emoagents.model.role import Role
@@ -239,7 +239,10 @@ class ModelDoor:
             return first
         call.listener.restart()
         again = await self._sample_text(replace(call, request=re_ask(call.request, first)), [first.index])
-        return parsed(again.completions[0], schema) if again.completions else first
+        if not again.completions:
+            return first
+        second = again.completions[0]
+        return parsed(replace(second, share=_both(first.share, second.share)), schema)
 
     # -- cache ---------------------------------------------------------------------------------------------------
 
@@ -433,6 +436,19 @@ def _completion(choice: Choice, index: int, *, cached: bool = False) -> Completi
         cached=cached,
         share=choice.share,
     )
+
+
+def _both(one: Share | None, other: Share | None) -> Share | None:
+    """Return what two requests for one answer used together; None where it is not known."""
+    if one is None or other is None:
+        return None
+    prompt = _sum(one.prompt_tokens, other.prompt_tokens)
+    completion = _sum(one.completion_tokens, other.completion_tokens)
+    return Share(prompt_tokens=prompt, completion_tokens=completion)
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
 
 
 async def _or_error(work: Coroutine[Any, Any, T]) -> T | RunError:

@@ -174,7 +174,14 @@ class Strategy(metaclass=_Validating):
         self, messages: Messages, *, model: str | Backend | None = None, context: Context | None = None
     ) -> Result:
         """Answer. See `run`."""
-        account = _account(model, context)
+        return await self.answer_on(_account(model, context), messages)
+
+    async def answer_on(self, account: Context, messages: Messages) -> Result:
+        """Answer on an account that has begun, for what wraps runs: the result's usage is all that the account used.
+
+        Raises:
+            UsageError, RunError: as `run`.
+        """
         self.check_roles(account)
         try:
             state = await self.graph.ainvoke(_input(messages), context=account, output_keys=_RESULT_CHANNELS)
@@ -223,6 +230,10 @@ class Strategy(metaclass=_Validating):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Strategy:
         return self  # immutable; and a compiled graph does not survive being copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        made = {name for c in type(self).__mro__ for name, kept in vars(c).items() if isinstance(kept, cached_property)}
+        return {name: value for name, value in self.__dict__.items() if name not in made}
 
 
 class Wiring:

@@ -137,7 +137,7 @@ class CoEM(Answering):
         names = ("document", "chat") if self.preset == "auto" else (self.preset,)
         presets = [self._settings.preset(name) for name in names]
         if self.arm == "base" or presets[0].source == "nothing":
-            return tuple(dict.fromkeys("base" if preset.source == "document" else ASK for preset in presets))
+            return ("base", ASK) if any(preset.source == "document" for preset in presets) else (ASK,)
         sages = (preset.sage for preset in presets if self._settings.enriches(preset))
         found = self.corpus is not None and not self.documents
         cores = ("core_found" if found and preset.source == "document" else preset.core for preset in presets)

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from emoagents.asked import AS_IT_IS, ASK, variables_of
 from emoagents.card import Card, Prompt, Source
-from emoagents.card.template import NEARLY, places
+from emoagents.card.template import places
 from emoagents.errors import UnknownNameError
 from emoagents.strategies.base import Strategy
 
@@ -26,7 +26,7 @@ NESTED = "solver"
 OPTIMISED = "optimised"
 """The source of a text that an optimiser wrote."""
 
-_PLACE = re.compile(r"\{\{([^{}]*)\}\}")
+_PLACE = re.compile(r"(?<!\{)(\{{2,}+)([^{}]*+)(\}{2,}+)")
 
 
 def prompts_of(strategy: Strategy) -> dict[str, Prompt]:
@@ -39,8 +39,8 @@ def _prompts_of(strategy: Strategy) -> Iterator[tuple[str, Prompt]]:
     inner = nested_in(strategy)
     for name, prompt in prompts_of(inner).items() if inner is not None else ():
         yield f"{NESTED}.{name}", prompt
-    card = card_of(answering)
     for name in answering.asks:
+        card = card_of(answering)
         yield name, AS_IT_IS if name == ASK and name not in card.prompts else card.prompt(name)
 
 
@@ -97,24 +97,19 @@ def as_template(text: str, prompt: Prompt) -> str:
         text: the proposal. prompt: the prompt as it was.
     """
     shown = places(prompt.text)
-    text = _with_valid_places(text, variables_of(prompt))
+    known = variables_of(prompt)
+    text = _PLACE.sub(lambda m: _place(m[1], m[2], m[3], known), text)
     missing = [name for name in shown if name not in places(text)]
     added = [f"{{{{{name}}}}}" if len(shown) == 1 else f"{name}:\n{{{{{name}}}}}" for name in missing]
     return "\n\n".join([*([text] if text.strip() else []), *added]) or prompt.text
 
 
-def _with_valid_places(text: str, known: Collection[str]) -> str:
-    """Make `{{ name }}` a place, and braces that are none single; what that makes may have to be looked at again."""
-    while True:
-        mended = _PLACE.sub(lambda m: _place(m[1].strip(), m[0], known), text)
-        mended = NEARLY.sub(lambda m: m[0][1:-1], mended)
-        if mended == text:
-            return text
-        text = mended
-
-
-def _place(name: str, written: str, known: Collection[str]) -> str:
-    return f"{{{{{name}}}}}" if name in known else written[1:-1]
+def _place(opening: str, inside: str, closing: str, known: Collection[str]) -> str:
+    """Return what stands in braces as a place, or in braces of which one side is single."""
+    if (name := inside.strip()) in known:
+        return f"{opening}{name}{closing}"
+    both = min(len(opening), len(closing)) - 1
+    return f"{opening[both:]}{inside}{closing[both:]}"
 
 
 def signed(before: Strategy, after: Strategy, note: str = "") -> Strategy:

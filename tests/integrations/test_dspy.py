@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,12 @@ import pytest
 
 dspy = pytest.importorskip("dspy", reason="the extra 'dspy' is not installed")
 
+from dspy.utils.exceptions import (  # noqa: E402
+    LMConfigurationError,
+    LMInvalidRequestError,
+    LMRateLimitError,
+    LMServerError,
+)
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
@@ -28,6 +36,7 @@ from emoagents.errors import (  # noqa: E402
     RunError,
 )
 from emoagents.integrations.dspy import (  # noqa: E402
+    Answer,
     RawAdapter,
     differing_messages,
     to_card,
@@ -36,7 +45,7 @@ from emoagents.integrations.dspy import (  # noqa: E402
     usage_of,
 )
 from emoagents.registry import strategy  # noqa: E402
-from emoagents.strategies.base import Strategy  # noqa: E402
+from emoagents.strategies.base import Answering, Strategy, Wiring, parameters  # noqa: E402
 from emoagents.strategies.staged import Staged  # noqa: E402
 from emoagents.tuning.prompts import as_template, prompts_of, with_prompts  # noqa: E402
 from tests.loopback import LoopbackServer  # noqa: E402
@@ -71,7 +80,7 @@ EVERY: dict[str, tuple[Strategy, list[dict[str, Any]], list[str]]] = {
         ["assess", "vanilla", "feedback", "refine"],
     ),
     "coem": (CoEM(ranker="bm25", preset="document"), DOCUMENT, ["sage", "core"]),
-    "coem base": (CoEM(arm="base", preset="document"), DOCUMENT, ["base"]),
+    "coem base": (CoEM(arm="base", preset="document"), DOCUMENT, ["base", "ask"]),
     "coem chat": (CoEM(ranker="bm25", preset="chat"), CHAT * 3, ["sage_turns", "core_turns"]),
     "explicit_implicit": (strategy("explicit_implicit"), CHAT, ["reading", "respond"]),
     "four_span": (strategy("four_span"), CHAT, ["spans"]),
@@ -255,9 +264,35 @@ def test_the_trace_is_in_order_of_samples_however_slow_each_is() -> None:
 
     program = to_dspy(SelfAggregation(samples=4))
     with dspy.context(lm=to_lm(Context(model=ScriptedModel(late, max_n=1))), trace=[]):
-        program(question="x")
+        found = program(question="x").result.trace
         steps = [(predictor is program.ask, prediction.answer) for predictor, _, prediction in dspy.settings.trace]
-    assert steps == [*((True, f"a{i}") for i in range(4)), (False, "a0")]
+    samples = [event["text"] for event in found if event["event"] == "candidate"]
+    assert steps[:4] == [(True, text) for text in samples]
+    assert [asked for asked, _ in steps[4:]] == [False]
+
+
+def test_the_trace_keeps_no_more_than_dspy_wants(configured: dspy.LM) -> None:
+    with dspy.context(max_trace_size=5):
+        for number in range(4):
+            to_dspy(SelfAggregation(samples=2))(question=f"{number}?")
+        assert len(dspy.settings.trace) == 5
+
+
+def test_samples_are_bought_together_where_the_provider_gives_several() -> None:
+    plain, through = ScriptedModel({"": "a b"}), ScriptedModel({"": "a b"})
+    usage = SelfAggregation(samples=5).run("x", model=plain).usage
+    with dspy.context(lm=to_lm(Context(model=through)), track_usage=True):
+        answer = to_dspy(SelfAggregation(samples=5))(question="x")
+    assert len(through.calls) == len(plain.calls) == 2
+    assert answer.result.usage.prompt_tokens == usage.prompt_tokens
+
+
+def test_usage_counts_what_was_asked_again(model: ScriptedModel) -> None:
+    with dspy.context(lm=to_lm(Context(model=model)), track_usage=True):  # "a" is no JSON
+        answer = to_dspy(SelfAggregation(samples=1, method="judge"))(question="x")
+    (usage,) = answer.get_lm_usage().values()
+    assert answer.result.usage.calls == 3
+    assert usage["prompt_tokens"] == answer.result.usage.prompt_tokens
 
 
 def test_prompts_whose_names_are_taken_get_another_attribute(model: ScriptedModel) -> None:
@@ -274,6 +309,22 @@ def test_prompts_whose_names_are_taken_get_another_attribute(model: ScriptedMode
         assert program(question="q").answer == "y"
 
 
+def test_variables_may_have_names_that_dspy_needs() -> None:
+    words = ["config", "demos", "lm", "self", "signature", "instructions", "fields", "around"]
+    stages = [{"id": word, "prompt": "one"} for word in words]
+    last = {"id": "last", "prompt": "all", "reads": words, "fields": [{"name": "reply"}]}
+    text = " ".join(f"{{{{{word}}}}}" for word in words)
+    prompts = {"one": {"text": "{{question}}"}, "all": {"text": text}}
+    card = {"name": "mine", "graph": "staged", "reply": "reply", "stages": [*stages, last], "prompts": prompts}
+    made = Staged(card=card, guard="off")
+    model = ScriptedModel(lambda messages: '{"reply": "y"}' if "1 1 1" in str(messages) else "1")
+    program = to_dspy(made)
+    program.all.demos = [dspy.Example({**dict.fromkeys(program._fields["all"].variables.values(), "0"), "answer": "z"})]
+    with dspy.context(lm=to_lm(Context(model=model))):
+        assert program(question="q").answer == "y"
+    assert differing_messages(program, program.tuned(), ["q"]) == []
+
+
 def test_equal_prompts_of_two_levels_are_told_apart() -> None:
     program = to_dspy(Heart(solver=Heart(rounds=1, verifier="judge"), verifier="judge", rounds=1))
     inner, outer = program.solver.judge.signature, program.judge.signature
@@ -286,8 +337,77 @@ def test_what_a_program_can_not_be_made_or_called_with() -> None:
         to_dspy(strategy("support", method="planner", planner="uniform", reply=False, assess=False))
     with pytest.raises(ParameterError, match="adapter must be"):
         to_dspy(strategy("plain"), adapter="chat")  # type: ignore[arg-type]
-    with pytest.raises(ParameterError, match="a question or messages"):
-        to_dspy(strategy("plain"))()
+    program = to_dspy(strategy("plain"))
+    for wrong in ({}, {"question": "x", "messages": CHAT}):
+        with pytest.raises(ParameterError, match="a question or messages"):
+            program(**wrong)
+    with pytest.raises(ParameterError, match="must be a text, not 5"):
+        program(question=5)
+    with dspy.context(lm="openai/gpt-4o"), pytest.raises(ParameterError, match="must be a model, not its name"):
+        program(question="x")
+
+
+def test_a_program_is_saved_as_state_or_as_a_card_and_not_by_pickle(tmp_path: Path) -> None:
+    program = to_dspy(strategy("plain"), context=Context(model="openai/any", api_key="sk-secret"))
+    with pytest.raises(ParameterError, match="keys"):
+        program.save(tmp_path / "program", save_program=True)
+    program.save(tmp_path / "program.json")
+    to_card(program, tmp_path / "my.toml")
+    assert "sk-secret" not in "".join(file.read_text() for file in tmp_path.iterdir())
+
+
+def test_what_a_card_can_not_hold(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="not a Predict"):
+        to_card(dspy.Predict("q -> a"), tmp_path / "my.toml")
+    program = to_dspy(strategy("plain"))
+    program.forward = program.forward  # as KNNFewShot does
+    with pytest.raises(ParameterError, match="anew for each question"):
+        to_card(program, tmp_path / "my.toml")
+
+
+def test_a_strategy_with_a_compiled_graph_can_be_pickled() -> None:
+    made = SelfAggregation(samples=2)
+    assert made.graph
+    assert pickle.loads(pickle.dumps(made)) == made
+
+
+def test_answers_are_counted_by_a_majority_and_copied(configured: dspy.LM) -> None:
+    program = to_dspy(strategy("plain"))
+    answers = [program(question=f"{number}?") for number in range(3)]
+    assert dspy.majority(answers).answer == "a"
+    copied = answers[0].copy(answer="b")
+    assert (copied.answer, copied.result.answer, copied.stopped_by) == ("b", "a", "complete")
+    with pytest.raises(ParameterError, match="no result"):
+        _ = Answer(answer="x").result
+
+
+@pytest.mark.parametrize("given", [None, "", 0, {"before": "x"}, {"head": 5}, "text"])
+def test_odd_demonstrations_are_left_out_or_shown_without_what_is_odd(given: Any) -> None:
+    program = to_dspy(strategy("plain"))
+    program.ask.demos = [dspy.Example(question="q", around=given, answer="a")]
+    assert differing_messages(program, program.tuned(), ["x"]) == []
+
+
+def test_no_instructions_are_the_cards(model: ScriptedModel) -> None:
+    program = to_dspy(strategy("plain"))
+    program.ask.signature = program.ask.signature.with_instructions("")
+    with dspy.context(lm=to_lm(Context(model=model))):
+        program(question="x")
+    assert model.calls[0].request.messages == [{"role": "user", "content": "x"}]
+
+
+def test_a_strategy_of_ones_own_without_a_card_may_be_nested() -> None:
+    @parameters
+    class Mine(Answering):
+        name = "mine"
+
+        def wire(self, wiring: Wiring) -> None:
+            raise NotImplementedError
+
+        def expected_calls(self) -> str:
+            return "0"
+
+    assert list(prompts_of(SelfAggregation(solver=Mine()))) == ["synthesize"]
 
 
 # -- models ----------------------------------------------------------------------------------------------------------
@@ -324,6 +444,76 @@ def test_the_doors_cache_answers_and_rollouts_are_other_samples(tmp_path: Path) 
     assert usage_of(lm).cached_calls == 2
 
 
+def test_the_settings_of_a_programs_own_context_go_before_the_models(model: ScriptedModel) -> None:
+    lm = to_lm(Context(model=model, temperature=0.5, max_tokens=77, seed=3))
+    with dspy.context(lm=lm):
+        to_dspy(strategy("plain"), context=Context(top_p=0.9, temperature=0))(question="x")
+        with pytest.raises(ParameterError, match="budget"):
+            to_dspy(strategy("plain"), context=Context(budget=Budget(calls=1)))(question="x")
+    request = model.calls[0].request
+    assert (request.temperature, request.top_p, request.max_tokens, request.seed) == (0, 0.9, 77, 3)
+
+
+def test_what_was_used_is_booked_however_a_run_ends(model: ScriptedModel) -> None:
+    async def never(messages: Any) -> str:
+        if "synthesi" in str(messages) or "responses" in str(messages):
+            started.set()
+            await asyncio.Event().wait()
+        return "a"
+
+    started = threading.Event()
+    lm = to_lm(Context(model=ScriptedModel(never, max_n=1)))
+
+    async def cancelled() -> None:
+        with dspy.context(lm=lm):
+            running = asyncio.ensure_future(to_dspy(SelfAggregation(samples=2)).acall(question="x"))
+            await asyncio.to_thread(started.wait, 60)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+
+    asyncio.run(cancelled())
+    assert usage_of(lm).calls == 3
+
+    failing = to_lm(Context(model=ScriptedModel(["a", "b", ModelCallError("no", status=400)], max_n=1)))
+    with dspy.context(lm=failing):
+        to_dspy(SelfAggregation(samples=2))(question="x")
+    assert usage_of(failing).calls == 2
+    assert usage_of(failing).failed_calls == 1
+
+
+def test_a_model_that_all_predictors_have_is_the_runs(model: ScriptedModel) -> None:
+    program = to_dspy(SelfAggregation(samples=2))
+    program.set_lm(to_lm(Context(model=model)))
+    other = ScriptedModel({"": "other"})
+    with dspy.context(lm=to_lm(Context(model=other))):
+        answer = program(question="x")
+        assert differing_messages(program, program.tuned(), ["x"]) == []
+    assert (answer.result.model, answer.result.usage.calls, other.calls) == (model.name, 3, [])
+
+
+def test_messages_that_dspy_has_no_form_for_reach_the_model(model: ScriptedModel) -> None:
+    file = {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}}
+    odd = [
+        [{"role": "user", "content": "hi", "name": "bob"}],
+        [{"role": "user", "content": [{"type": "text", "text": "hi"}, file]}],
+        [{"role": "user", "content": "a\ud800b"}],
+    ]
+    program = to_dspy(strategy("plain"))
+    with dspy.context(lm=to_lm(Context(model=model))):
+        for messages in odd:
+            assert program(messages=messages).answer == "a"
+    assert [list(call.request.messages) for call in model.calls] == odd
+
+
+def test_streamify_gets_the_answer_whole(configured: dspy.LM) -> None:
+    async def read() -> list[Any]:
+        stream = dspy.streamify(to_dspy(SelfAggregation(samples=2)))(question="x")
+        return [one async for one in stream]
+
+    assert asyncio.run(read())[-1].answer == "a"
+
+
 def test_roles_are_asked_by_their_own_models() -> None:
     sage, core = ScriptedModel({"": "insight"}), ScriptedModel({"": "answer"})
     made = CoEM(ranker="bm25", preset="document")
@@ -347,8 +537,10 @@ def test_errors_of_the_door_come_unchanged_out_of_a_program_and_as_dspys_out_of_
         return to_lm(Context(model=ScriptedModel({"": "a"}, faults=[fault] * 9), retry={"attempts": 1}))  # type: ignore[arg-type]
 
     for fault, ours, theirs in (
-        (401, ModelConfigError, dspy.LMConfigurationError if hasattr(dspy, "LMConfigurationError") else Exception),
-        (400, ModelCallError, Exception),
+        (401, ModelConfigError, LMConfigurationError),
+        (400, ModelCallError, LMInvalidRequestError),
+        (429, ModelCallError, LMRateLimitError),
+        (503, ModelCallError, LMServerError),
     ):
         with dspy.context(lm=lm(fault)):
             with pytest.raises(ours):
@@ -375,6 +567,20 @@ def test_any_model_of_dspys_answers_with_the_raw_prompt() -> None:
         lm.close()
 
 
+def test_samples_of_a_foreign_model_are_kept_apart_in_dspys_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dspy, "cache", dspy.cache)  # what follows replaces it
+    dspy.configure_cache(enable_disk_cache=False)
+    with LoopbackServer(rules=[("", ["one", "two", "three"])]) as server:
+        lm = dspy.LM("openai/any", api_base=server.url, api_key="none", temperature=1.0)
+        with dspy.context(lm=lm):
+            first = to_dspy(strategy("self_consistency:2"))(question="What is kept apart?")
+            asked = server.stats.requests
+            to_dspy(strategy("self_consistency:2"))(question="What is kept apart?")
+        assert asked == server.stats.requests == 2
+        assert first.result.usage.unmetered_calls == 2
+        lm.close()
+
+
 def test_foreign_models_are_asked_again_where_a_schema_does_not_fit() -> None:
     def replier(prompt: str, body: dict[str, Any], attempt: int) -> str:
         if "does not fit the schema" in prompt:
@@ -387,6 +593,8 @@ def test_foreign_models_are_asked_again_where_a_schema_does_not_fit() -> None:
             answer = to_dspy(SelfAggregation(samples=2, method="choose"))(question="x")
         assert answer.stopped_by == "complete"
         lm.close()
+        asked = server.requests[2].body
+        assert "JSON schema" in json.dumps(asked["messages"]) or "response_format" in asked
 
 
 def test_a_budget_and_a_model_of_dspys_do_not_go_together() -> None:
@@ -427,3 +635,25 @@ def test_pictures_and_tools_pass_through() -> None:
 def test_importing_emoagents_does_not_load_dspy() -> None:
     code = "import emoagents, sys; emoagents.Heart(); assert not {'dspy', 'gepa', 'optuna'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_dspy_adapter_is_told_what_must_fit_a_schema() -> None:
+    def fields(messages: Any) -> str:
+        return '[[ ## answer ## ]]\n{"choice": 2}\n\n[[ ## completed ## ]]'
+
+    model = ScriptedModel(fields, max_n=1)
+    program = to_dspy(SelfAggregation(samples=2, method="choose"), adapter="dspy")
+    with dspy.context(lm=to_lm(Context(model=model))):
+        assert program(question="x").stopped_by == "complete"
+    assert "JSON schema" in json.dumps(model.calls[-1].request.messages)
+
+
+def test_a_models_account_is_one_however_often_it_is_copied(model: ScriptedModel) -> None:
+    lm = to_lm(Context(model=model, cache="memory"))
+    program = to_dspy(strategy("plain"))
+    program.set_lm(copy.deepcopy(lm))
+    with dspy.context(track_usage=True):
+        first, second = (program(question="x") for _ in range(2))
+    assert usage_of(lm).calls == 1
+    assert next(iter(first.get_lm_usage().values()))["prompt_tokens"] == 1
+    assert not any(usage.get("prompt_tokens") for usage in second.get_lm_usage().values())

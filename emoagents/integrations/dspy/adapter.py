@@ -12,6 +12,7 @@ from emoagents.card import Prompt
 from emoagents.integrations.dspy.fields import Fields
 from emoagents.integrations.dspy.pending import PENDING
 from emoagents.model.request import Message
+from emoagents.state import text_of
 
 __all__ = ["RawAdapter"]
 
@@ -40,9 +41,10 @@ class RawAdapter(dspy.Adapter):  # type: ignore[misc]  # DSPy's types are not to
         fields = self.fields or _fields_of(signature)
         messages = sent(fields.messages(signature.instructions, demos, inputs))
         pending = PENDING.get()
-        if pending is not None:
-            pending.messages = messages
-        return messages
+        if pending is None:
+            return messages
+        pending.messages = messages
+        return [_text_of(message) for message in messages] if pending.plain else messages
 
     def parse(self, signature: Any, completion: str) -> dict[str, Any]:
         """Return the reply as the output field; further output fields are None."""
@@ -57,8 +59,14 @@ class RawAdapter(dspy.Adapter):  # type: ignore[misc]  # DSPy's types are not to
         return [self.parse(original_signature, text or "") for text in texts]
 
 
+def _text_of(message: Message) -> Message:
+    """Return what DSPy's own request can hold of a message."""
+    text = text_of(message).encode("utf-8", "replace").decode()
+    return {"role": message["role"] if message["role"] in ("system", "assistant") else "user", "content": text}
+
+
 def _fields_of(signature: Any) -> Fields:
-    names = tuple(name for name in signature.input_fields if name != "around")
+    names = list(signature.input_fields)
     shown = "\n".join(f"{{{{{name}}}}}" for name in names)
-    prompt = Prompt(text=shown, variables=list(names), source="user")
-    return Fields(prompt, "predictor", names, next(iter(signature.output_fields)), "around")
+    prompt = Prompt(text=shown, variables=names, source="user")
+    return Fields(prompt, "predictor", dict(zip(names, names, strict=True)), next(iter(signature.output_fields)), "")

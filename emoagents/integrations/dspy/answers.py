@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import dspy
@@ -14,8 +14,9 @@ from emoagents.integrations.dspy.adapter import RawAdapter
 from emoagents.integrations.dspy.engine import DoorEngine, engine_of
 from emoagents.integrations.dspy.fields import Fields
 from emoagents.integrations.dspy.foreign import as_our_error, options_of, texts_of
-from emoagents.integrations.dspy.pending import PENDING, Pending
+from emoagents.integrations.dspy.pending import PENDING, Batch, Pending
 from emoagents.model.door import Samples
+from emoagents.model.ledger import Usage
 from emoagents.model.request import Completion, Request
 from emoagents.model.structured import parsed, re_ask, schema_in_words, with_schema_in_prompt
 from emoagents.program import PromptCall
@@ -51,70 +52,88 @@ class Answers:
         Raises:
             UsageError: the caller's mistake; failures of the model are in `errors`.
         """
-        outcomes = await together(self._sample(call, index) for index in call.indices)
+        predictor = None if call.asked is None else self._predictors.get(call.asked.name)
+        offset = 0 if predictor is None else _offset(predictor, predictor.lm or self._lm)
+        batch = Batch([offset + index for index in call.indices])
+        outcomes = await together(self._sample(call, index, predictor, batch) for index in call.indices)
         if (trace := dspy.settings.trace) is not None:
             trace.extend(step for _, steps in outcomes for step in steps)
+            del trace[: max(0, len(trace) - dspy.settings.max_trace_size)]
         found = [outcome for outcome, _ in outcomes]
         return Samples(
             completions=[one for one in found if isinstance(one, Completion)],
             errors=[one for one in found if isinstance(one, RunError)],
         )
 
-    async def _sample(self, call: PromptCall, index: int) -> tuple[Completion | RunError, list[Any]]:
+    async def _sample(
+        self, call: PromptCall, index: int, predictor: Any, batch: Batch
+    ) -> tuple[Completion | RunError, list[Any]]:
         """Return a sample, or why there is none, and its steps of DSPy's trace."""
         steps: list[Any] = []
-        asked = call.asked
-        predictor = None if asked is None else self._predictors.get(asked.name)
         try:
-            if asked is None or predictor is None:
+            if call.asked is None or predictor is None:
                 return await self._without(call, index), steps
-            return await self._with(predictor, self._program.fields(asked.name), call, index, steps), steps
+            one = _Call(predictor, self._program.fields(call.asked.name), call, index, batch, steps)
+            return await self._with(one), steps
         except RunError as error:
             return error, steps
 
     # -- by a predictor ------------------------------------------------------------------------------------------
 
-    async def _with(self, predictor: Any, fields: Fields, call: PromptCall, index: int, steps: list[Any]) -> Completion:
-        lm, schema, inputs = predictor.lm or self._lm, call.request.response_format, fields.inputs(call)
-        whole = engine_of(lm) is not None and self._program.adapter == "raw"
-        if whole or schema is None:  # the door reads what must fit a schema, and asks again where it does not
-            return await self._predicted(predictor, fields, call, index, steps, inputs)
-        if not lm.supports_response_schema or engine_of(lm) is not None:
-            inputs = _extended(inputs, fields, tail=f"\n\n{schema_in_words(schema)}")
-        first = await self._predicted(predictor, fields, call, index, steps, inputs)
+    async def _with(self, one: _Call) -> Completion:
+        schema, lm = one.call.request.response_format, one.predictor.lm or self._lm
+        ours, inputs = engine_of(lm) is not None, one.fields.inputs(one.call)
+        if schema is None or (ours and self._program.adapter == "raw"):
+            return await self._predicted(one, lm, inputs)  # the door reads what must fit a schema, and asks again
+        if ours or not lm.supports_response_schema:
+            inputs = _extended(inputs, one.fields, tail=f"\n\n{schema_in_words(schema)}")
+        first = await self._predicted(one, lm, inputs)
         if first.parsed is not None:
             return first
         again = [dict(m) for m in re_ask(Request(messages=[]), first).messages]
-        return await self._predicted(predictor, fields, call, index, steps, _extended(inputs, fields, after=again))
+        return await self._predicted(one, lm, _extended(inputs, one.fields, after=again))
 
-    async def _predicted(
-        self,
-        predictor: Any,
-        fields: Fields,
-        call: PromptCall,
-        index: int,
-        steps: list[Any],
-        inputs: Mapping[str, Any],
-    ) -> Completion:
-        lm, raw = predictor.lm or self._lm, self._program.adapter == "raw"
-        engine = engine_of(lm)
-        rollout = index + int(predictor.config.get("rollout_id") or lm.kwargs.get("rollout_id") or 0) * _ROLLOUT
-        request = call.request if raw or engine is None else replace(call.request, response_format=None)
-        pending = Pending(call=replace(call, request=request), index=rollout, home=self._home)
-        options = {} if engine is not None else options_of(call.request, lm, rollout)
-        settings = {"adapter": RawAdapter(fields)} if raw else {}
+    async def _predicted(self, one: _Call, lm: Any, inputs: Mapping[str, Any]) -> Completion:
+        raw, engine = self._program.adapter == "raw", engine_of(lm)
+        request = one.call.request if raw or engine is None else replace(one.call.request, response_format=None)
+        index = _offset(one.predictor, lm) + one.index
+        batch = one.batch if raw else Batch([index])  # another adapter asks again for what it can't read, each alone
+        pending = Pending(replace(one.call, request=request), index, batch, self._home)
+        options = {} if engine is not None else options_of(one.call.request, lm, pending.index)
+        settings = {"adapter": RawAdapter(one.fields)} if raw else {}
         token = PENDING.set(pending)
         try:
-            with dspy.context(trace=steps, **settings):
-                given = await predictor.acall(**inputs, lm=lm, config=options)
+            with dspy.context(trace=one.steps, **settings):
+                given = await self._called(one, lm, inputs, options, pending)
+        finally:
+            PENDING.reset(token)
+        if engine is None:
+            self._book(one.call)
+        elif raw and pending.completion is not None:
+            return replace(pending.completion, index=one.index)
+        completion = Completion(text=str(given[one.fields.answer] or ""), index=one.index)
+        schema = one.call.request.response_format
+        return completion if schema is None else parsed(completion, schema)
+
+    async def _called(
+        self, one: _Call, lm: Any, inputs: Mapping[str, Any], options: dict[str, Any], pending: Pending
+    ) -> Any:
+        try:
+            return await one.predictor.acall(**inputs, lm=lm, config=options)
         except Exception as error:
-            ours = pending.error or as_our_error(error, str(lm.model))
+            if pending.error is not None:
+                raise pending.error from error
+            if engine_of(lm) is not None and not (pending.reached or pending.plain) and pending.messages is not None:
+                pending.plain = True  # DSPy's own request can't hold the messages, as a speaker's name; the door's can
+                return await self._called(one, lm, inputs, options, pending)
+            ours = as_our_error(error, str(lm.model))
             if ours is None or ours is error:
                 raise
             raise ours from error
-        finally:
-            PENDING.reset(token)
-        return _completion(pending, str(given[fields.answer] or ""), index, call.request)
+
+    def _book(self, call: PromptCall) -> None:
+        """Book a request to a model of DSPy's: what it used, DSPy knows."""
+        call.door.ledger.add(call.node, Usage(calls=1, unmetered_calls=1, cost_usd=None))
 
     # -- without -------------------------------------------------------------------------------------------------
 
@@ -132,17 +151,26 @@ class Answers:
             if ours is None:
                 raise
             raise ours from error
+        self._book(call)
         completion = Completion(text=texts_of(outputs)[0], index=index)
         return completion if schema is None else parsed(completion, schema)
 
 
-def _completion(pending: Pending, text: str, index: int, request: Request) -> Completion:
-    """Return the sample: as the door gave it, unless an adapter read something else in it."""
-    known = pending.completion
-    if known is not None and known.text == text and pending.call.request.response_format is request.response_format:
-        return replace(known, index=index)
-    completion = replace(known or Completion(text=text), text=text, index=index)
-    return completion if request.response_format is None else parsed(completion, request.response_format)
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One sample of a call by a predictor."""
+
+    predictor: Any
+    fields: Fields
+    call: PromptCall
+    index: int
+    batch: Batch
+    steps: list[Any]
+
+
+def _offset(predictor: Any, lm: Any) -> int:
+    """Return where the indices of samples begin: DSPy wants other ones with each rollout."""
+    return int(predictor.config.get("rollout_id") or lm.kwargs.get("rollout_id") or 0) * _ROLLOUT
 
 
 def _extended(inputs: Mapping[str, Any], fields: Fields, *, tail: str = "", after: Any = ()) -> dict[str, Any]:

@@ -6,8 +6,9 @@ DSPy's own cache and retries are turned off for it: the door has both.
 from __future__ import annotations
 
 import threading
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import dspy
 from dspy import lm15
@@ -83,6 +84,8 @@ class DoorEngine:
             lm15.LM15Error: the model did not answer, or the caller made a mistake.
         """
         pending = PENDING.get()
+        if pending is not None:
+            pending.reached = True
         try:
             completion = await self._completed(request, pending)
         except EmoagentsError as error:
@@ -94,16 +97,18 @@ class DoorEngine:
         return as_response(completion, request.model)
 
     async def _completed(self, request: lm15.Request, pending: Pending | None) -> Completion:
-        door = self._door(pending)
-        asked, index, options = _request(request, pending), 0, dict[str, Any]()
-        if pending is not None:
-            index, options = pending.index, {"node": pending.call.node, "on_event": pending.call.on_event}
-        samples = await door.sample(asked, [index], **options)
-        return samples.require()[0]
+        door, asked = self._door(pending), _request(request, pending)
+        if pending is None:
+            return (await door.sample(asked)).require()[0]
+        return await pending.batch.sample(door, asked, pending.call, pending.index)
 
     def _door(self, pending: Pending | None) -> ModelDoor:
         """Return the run's own door, which draws on the same budget; the model's where it is another than the run's."""
         return pending.call.door if pending is not None and pending.home is self else self.context.door
+
+    def stream(self, request: lm15.Request) -> Iterator[Any]:
+        """Yield the events of a reply, which comes whole."""
+        return cast(Iterator[Any], lm15.response_to_events(self.complete(request)))
 
     def add(self, usage: Usage) -> None:
         """Book what a run used that had an account of its own."""
@@ -128,6 +133,11 @@ class AsyncDoorEngine:
     async def complete(self, request: lm15.Request) -> lm15.Response:
         """Answer a request. See `DoorEngine.acomplete`."""
         return await self._engine.acomplete(request)
+
+    async def stream(self, request: lm15.Request) -> AsyncIterator[Any]:
+        """Yield the events of a reply, which comes whole."""
+        for event in lm15.response_to_events(await self._engine.acomplete(request)):
+            yield event
 
     def __deepcopy__(self, memo: dict[int, Any]) -> AsyncDoorEngine:
         return self

@@ -49,8 +49,10 @@ def differing_messages(program: StrategyProgram, strategy: Strategy, questions: 
 
 def _differing(program: StrategyProgram, strategy: Strategy, question: str) -> Said | None:
     one, other = _listener(), _listener()
-    with dspy.context(lm=to_lm(Context(model=one, seed=0)), trace=None), suppress(RunError):
-        program(question=question)
+    listening = program.deepcopy()
+    listening.set_lm(to_lm(Context(model=one, seed=0)))
+    with dspy.context(trace=None), suppress(RunError):
+        listening(question=question)
     with suppress(RunError):  # what was sent until then is compared all the same
         strategy.run(question, context=Context(model=other, seed=0))
     sent = Counter(_requests(one)), Counter(_requests(other))

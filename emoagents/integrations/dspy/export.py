@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from emoagents.errors import ParameterError
 from emoagents.integrations.dspy.program import StrategyProgram
 from emoagents.strategy_file import save_strategy
 from emoagents.tuning.prompts import signed
@@ -25,6 +26,11 @@ def to_card(program: StrategyProgram, path: str | Path, *, note: str = "") -> No
         note: who or what tuned it, as "GEPA on train.jsonl"; stands among the card's notes, and with the source.
 
     Raises:
-        UsageError: the file can't be written.
+        ParameterError: it is no program of `to_dspy`, or one that a card can't hold. UsageError: the file can't be
+            written.
     """
+    if not isinstance(program, StrategyProgram):
+        raise ParameterError(f"to_card takes a program of to_dspy, not a {type(program).__name__}")
+    if "forward" in vars(program):  # KNNFewShot: other demonstrations for each question, which no card holds
+        raise ParameterError("this program chooses its demonstrations anew for each question, which a card can't")
     save_strategy(signed(program.strategy, program.tuned(), note), path, notes=[note] if note else [])

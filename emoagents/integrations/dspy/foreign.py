@@ -20,15 +20,16 @@ def foreign_context(given: Context | None, lm: Any) -> Context:
     """Return the context of a run whose calls go to DSPy's own model: sampling settings are the given one's.
 
     Raises:
-        ParameterError: it has a budget, which only emoagents' door can keep.
+        ParameterError: it has what only emoagents' door can keep, as a budget.
     """
     context = given or Context()
-    if context.budget is not None:
-        raise ParameterError(
-            "a budget is kept by emoagents' model door, and DSPy is configured with a model of its own: "
-            "give DSPy to_lm(Context(model=..., budget=...)) instead"
-        )
-    return context.fresh(model=LmBackend(lm), models={})
+    for name in ("budget", "models", "tools", "logprobs"):
+        if getattr(context, name):
+            raise ParameterError(
+                f"{name} is kept by emoagents' model door, and DSPy is configured with a model of its own: "
+                f"give DSPy to_lm(Context(model=..., {name}=...)) instead"
+            )
+    return context.fresh(model=LmBackend(lm))
 
 
 class LmBackend:

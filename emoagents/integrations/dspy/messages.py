@@ -69,7 +69,7 @@ def as_response(completion: Completion, model: str) -> lm15.Response:
     return lm15.Response(
         id=None,
         model=model,
-        message=lm15.Message.assistant(completion.text),
+        message=lm15.Message.assistant(completion.text.encode("utf-8", "replace").decode()),
         finish_reason=reasons.get(completion.finish_reason, "stop"),
         usage=used,
     )

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, cast
 
 import dspy
 
 from emoagents.context import Context
-from emoagents.errors import CompositionError, EmoagentsError, ParameterError
+from emoagents.errors import CompositionError, ParameterError
 from emoagents.integrations.dspy.answers import Answers
 from emoagents.integrations.dspy.engine import DoorEngine, engine_of, to_lm
 from emoagents.integrations.dspy.fields import Fields
 from emoagents.integrations.dspy.foreign import foreign_context
-from emoagents.model.ledger import Usage
 from emoagents.model.loop import run_sync
 from emoagents.model.request import Message
 from emoagents.result import Result
-from emoagents.strategies.base import Strategy
+from emoagents.strategies.base import Messages, Strategy
 from emoagents.tuning.prompts import NESTED, nested_in, prompts_of, with_prompts
 
 __all__ = ["Answer", "StrategyProgram", "to_dspy"]
 
 AdapterName = Literal["raw", "dspy"]
 
-_SAMPLING = ("temperature", "top_p", "max_tokens", "stop", "seed", "tools", "tool_choice", "logprobs", "extra")
+_STATED = ("temperature", "top_p", "max_tokens", "stop", "seed", "tools", "tool_choice", "logprobs", "extra", "models")
 
 
 def to_dspy(strategy: Strategy, *, context: Context | None = None, adapter: AdapterName = "raw") -> StrategyProgram:
@@ -42,7 +42,8 @@ def to_dspy(strategy: Strategy, *, context: Context | None = None, adapter: Adap
 
     Args:
         strategy: any; also compositions, nestings, and cards with stages.
-        context: settings of the runs; its model counts where DSPy has none.
+        context: settings of the runs: those that it states go before those of DSPy's model; its own model, budget and
+            cache count where DSPy has no model.
         adapter: "raw" sends the card's prompts literally; "dspy" uses the adapter that DSPy is configured with
             (ChatAdapter by default), which adds field headers and a system message of its own.
 
@@ -59,16 +60,28 @@ def to_dspy(strategy: Strategy, *, context: Context | None = None, adapter: Adap
 class Answer(dspy.Prediction):  # type: ignore[misc]  # DSPy's types are not told to type checkers
     """What a program answers: fields `answer`, `stopped_by`, `verified`."""
 
-    def __init__(self, result: Result | None = None, **fields: Any) -> None:
-        told = {} if result is None else {name: getattr(result, name) for name in ("answer", "stopped_by", "verified")}
-        super().__init__(**{**told, **fields})
+    def __init__(self, *args: Any, result: Result | None = None, **fields: Any) -> None:
+        # the answer comes last: it is what dspy.majority counts
+        told = {} if result is None else {name: getattr(result, name) for name in ("verified", "stopped_by", "answer")}
+        super().__init__(*args, **{**told, **fields})
         self._result = result
 
     @property
     def result(self) -> Result:
-        """The run's result: usage, trace, and why it stopped."""
-        assert self._result is not None
+        """The run's result: usage, trace, and why it stopped.
+
+        Raises:
+            ParameterError: this is an answer of several, as `dspy.majority` makes one.
+        """
+        if self._result is None:
+            raise ParameterError("this answer is no run's own, so it has no result")
         return self._result
+
+    def copy(self, **fields: Any) -> Answer:
+        """Return a copy with other fields."""
+        made = Answer(base=self, **fields)
+        made._result = self._result
+        return made
 
 
 class StrategyProgram(dspy.Module):  # type: ignore[misc]
@@ -113,26 +126,47 @@ class StrategyProgram(dspy.Module):  # type: ignore[misc]
         return await self._answered(question, messages)
 
     async def _answered(self, question: str | None, messages: Sequence[Message] | None) -> Answer:
-        asked = question if messages is None else messages
-        if asked is None or (question is not None and messages is not None):
-            raise ParameterError("a program takes a question or messages, one of them: program(question='...')")
-        lm = dspy.settings.lm or to_lm(self.context)
+        asked, lm = _asked(question, messages), self._model()
         engine = engine_of(lm)
-        context = self._account(lm, engine).through(Answers(self, lm, engine))
-        book = engine.add if engine is not None else lambda _: None
+        account = foreign_context(self.context, lm) if engine is None else self._on(engine)
+        context = account.through(Answers(self, lm, engine))
         try:
-            result = await self.tuned().arun(asked, context=context)
-        except EmoagentsError as error:
-            book(error.usage or Usage())
-            raise
-        book(result.usage)
-        return Answer(result)
+            return Answer(result=await self.tuned().answer_on(context, asked))
+        finally:
+            if engine is not None:
+                engine.add(context.door.ledger.total)
 
-    def _account(self, lm: Any, engine: DoorEngine | None) -> Context:
-        own = {} if self.context is None else {name: getattr(self.context, name) for name in _SAMPLING}
-        if engine is None:
-            return foreign_context(self.context, lm)
-        return engine.context.fresh(**own)
+    def _model(self) -> Any:
+        """Return the model that the run is on: that of all predictors, else DSPy's, else the context's."""
+        own = [predictor.lm for _, predictor in self.by_prompt()]
+        lm = own[0] if own[0] is not None and all(one is own[0] for one in own) else dspy.settings.lm
+        if isinstance(lm, str):
+            raise ParameterError(f"DSPy's lm must be a model, not its name: dspy.LM({lm!r}), or to_lm(Context(...))")
+        return lm or to_lm(self.context)
+
+    def _on(self, engine: DoorEngine) -> Context:
+        """Return the run's context: the model's, with the settings that the program's own gives."""
+        given = self.context
+        if given is None or given is engine.context:
+            return engine.context.fresh()
+        if given.budget is not None and given.pool is not engine.context.pool and given.budget != engine.context.budget:
+            raise ParameterError("the budget is the model's: to_lm(Context(budget=...)), and no other in to_dspy")
+        values = {name: getattr(given, name) for name in _STATED}
+        stated = {name: value for name, value in values.items() if value or (value is not False and value == 0)}
+        return engine.context.fresh(**stated)
+
+    def save(self, path: str | Path, save_program: bool = False, **options: Any) -> None:
+        """Save the predictors' state, as JSON where the path ends so.
+
+        Raises:
+            ParameterError: the program itself was to be saved, which DSPy does by pickle.
+        """
+        if save_program:
+            raise ParameterError(
+                "a program is code and perhaps keys: save its state, program.save('my.json'), and load it into "
+                "to_dspy(strategy); or write a card, to_card(program, 'my.toml')"
+            )
+        super().save(path, **options)
 
     # -- texts ---------------------------------------------------------------------------------------------------
 
@@ -160,3 +194,11 @@ class StrategyProgram(dspy.Module):  # type: ignore[misc]
         inner = getattr(self, NESTED)
         assert isinstance(inner, StrategyProgram)
         return inner
+
+
+def _asked(question: str | None, messages: Sequence[Message] | None) -> Messages:
+    if (question is None) == (messages is None):
+        raise ParameterError("a program takes a question or messages, one of them: program(question='...')")
+    if messages is None and not isinstance(question, str):
+        raise ParameterError(f"the question must be a text, not {question!r:.80}")
+    return cast(Messages, question if messages is None else messages)
