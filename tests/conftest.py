@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ settings.register_profile("emoagents", deadline=None)  # a busy machine is no fa
 settings.load_profile("emoagents")
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+os.environ.setdefault("DSPY_CACHEDIR", str(Path(tempfile.gettempdir()) / "emoagents-tests-dspy"))
 
 _LOOPBACK = ("127.", "::1", "localhost")
 
