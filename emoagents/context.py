@@ -59,7 +59,7 @@ class Context:
         replica: which repetition of the same work this is: the same prompts, other samples.
 
     Raises:
-        ParameterError: a value is out of its range.
+        ParameterError: a value is of the wrong kind or out of its range.
     """
 
     model: str | SkipJsonSchema[InstanceOf[Backend]] | None = None
@@ -92,6 +92,9 @@ class Context:
     """What answers the calls instead of the model; see `through`."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.model, str | Backend | None):
+            given = type(self.model).__name__
+            raise ParameterError(f"model must be a model's name or a Backend, as ScriptedModel, not {given}")
         check_number("temperature", self.temperature, 0, 10)
         check_number("top_p", self.top_p, 0, 1)
         check_number("max_tokens", self.max_tokens, 1)

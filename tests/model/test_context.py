@@ -19,6 +19,9 @@ ASK = Request(messages=[{"role": "user", "content": "hello"}])
 @pytest.mark.parametrize(
     ("values", "named"),
     [
+        ({"model": {}}, "model must be a model's name or a Backend, as ScriptedModel, not dict"),
+        ({"model": {"model": "embedded/smollm2"}}, "model must be a model's name"),
+        ({"model": ScriptedModel}, "not type"),
         ({"temperature": -1}, "temperature"),
         ({"temperature": float("nan")}, "temperature"),
         ({"top_p": 1.1}, "top_p"),

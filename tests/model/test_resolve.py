@@ -10,7 +10,7 @@ import pytest
 
 from emoagents import Context, ScriptedModel
 from emoagents.errors import ModelConfigError, ParameterError
-from emoagents.model.resolve import DEFAULT_MODEL, default_model
+from emoagents.model.resolve import DEFAULT_MODEL, default_model, open_backend
 
 
 def test_the_default_is_the_embedded_model_or_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,4 +40,4 @@ async def test_a_script_is_opened_by_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("model", "text"), [(3, "not int"), (object(), "not object"), (" ", "name is empty")])
 async def test_what_is_no_model_is_refused(model: Any, text: str) -> None:
     with pytest.raises(ModelConfigError, match=text):
-        await Context(model=model).door.backend()
+        await open_backend(model)
