@@ -426,6 +426,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "prompts.aks",
         "the strategy has no such entry; did you mean ask?",
     ),
+    ({"prompts": {"solver.ask": {"text": "T"}}}, "prompts.solver.ask", "a prompt's name has no dot"),
     (
         {"placements": {"start": {"separator": ""}}},
         "placements.start",
