@@ -677,6 +677,19 @@ def test_an_empty_text_is_a_condition_where_the_field_can_be_empty() -> None:
     assert open_card(card).stages[2].when is not None
 
 
+@pytest.mark.parametrize("name", ["copy", "json", "schema", "dict", "validate", "model_fields"])
+def test_names_that_a_pydantic_model_has_are_no_fields(name: str) -> None:
+    ending = {"id": "last", "prompt": "ask", "fields": [{"name": name}]}
+    card = {"graph": "staged", "reply": name, "prompts": {"ask": {"text": "{{question}}"}}}
+    for stage, key in (
+        (ending, f"stages.last.fields.{name}.name"),
+        ({"id": name, "prompt": "ask"}, f"stages.{name}.id"),
+    ):
+        with pytest.raises(CardError, match=f"'{name}' can't be a field's name; choose another") as caught:
+            open_card({**card, "stages": [stage]})
+        assert caught.value.key == key
+
+
 def test_other_cards_have_no_stages() -> None:
     for key in ("stages", "reply", "lists"):
         assert failure({key: STAGED[key]}).reason.startswith(('is for a card with graph = "staged"', "'user' is"))

@@ -70,8 +70,16 @@ def outline_of(card: Card, path: str = "") -> Outline:
 
 def _fields(stage: Stage, card: Card, path: str) -> list[Field]:
     if not stage.fields:
-        return [Field(name=stage.id)]
+        return [_field_of_its_name(stage, path)]
     return [_field(table, f"stages.{stage.id}.fields", i, card, path) for i, table in enumerate(stage.fields)]
+
+
+def _field_of_its_name(stage: Stage, path: str) -> Field:
+    try:
+        return Field(name=stage.id)
+    except ValidationError:
+        reason = f"a stage without fields has one of its id, and {stage.id!r} can't be a field's name; choose another"
+        raise CardError(path, f"stages.{stage.id}.id", reason) from None
 
 
 def _field(table: Mapping[str, Any], key: str, index: int, card: Card, path: str) -> Field:
