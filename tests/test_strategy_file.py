@@ -133,6 +133,25 @@ def test_a_tuned_question_goes_to_the_model_from_the_file(tmp_path: Path) -> Non
     assert any("Only a number: 2 + 2?" in str(message) for message in sent[1])
 
 
+def test_messages_of_a_demonstration_have_a_content_wherever_they_come_from(tmp_path: Path) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    around: list[dict[str, Any]] = [
+        {"role": "user", "content": None, "name": None},
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "content": "4", "tool_call_id": "c"},
+    ]
+    demo = Demo(values={"question": "1 + 1?"}, answer="2", before=around, after=around[:1])
+    made = Plain(card=with_prompt(Plain(), "ask", demos=[demo]))
+    opened = open_strategy(written(made, tmp_path))
+    assert opened == made
+    model = ScriptedModel(["4"])
+    opened.run("2 + 2?", context=Context(model=model))
+    nothing = {"role": "user", "content": ""}
+    shown = [nothing, {"role": "assistant", "tool_calls": [call], "content": ""}, around[2]]
+    asked = {"role": "user", "content": "1 + 1?"}
+    assert list(model.calls[0].request.messages[:5]) == [*shown, asked, nothing]
+
+
 _TEXT = st.text(min_size=1) | st.text(st.sampled_from("\r\n\t \"'\\\0\x1b\x7f\x85\u2028\ufeff{}[]#=€😀a"), min_size=1)
 
 
@@ -144,7 +163,8 @@ def _braced(text: str) -> bool:
 @given(_TEXT.filter(lambda t: not _braced(t)), _TEXT, _TEXT, st.sampled_from(["\r\n", "\r", "\n", "\t\r\n "]))
 def test_every_text_survives_to_the_byte(tmp_path_factory: Any, text: str, answer: str, key: str, end: str) -> None:
     path = tmp_path_factory.getbasetemp() / "texts.toml"
-    demo = Demo(values={key: f"{end}{answer}{end}"}, answer=answer + end, before=[{key: [answer, {key: end}]}])
+    before = [{key: [answer, {key: end}], "role": "user"}]
+    demo = Demo(values={"question": f"{end}{answer}{end}"}, answer=answer + end, before=before)
     made = Plain(card=with_prompt(Plain(), "ask", text=text + end + "{{question}}", demos=[demo]))
     save_strategy(made, path, notes=[answer])
     opened: Any = open_strategy(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from emoagents.card.stages import TABLE, Labels, Stage
 from emoagents.card.template import Value, fill
@@ -42,7 +42,8 @@ class Demo(_Part):
 
     Attributes:
         values: by variable. answer: the model's.
-        before, after: messages around the prompt, in OpenAI's format; those of the system are not shown.
+        before, after: messages around the prompt, in OpenAI's format; those of the system are not shown. One without a
+            content gets an empty one.
         head, tail: texts around the prompt in its own message.
     """
 
@@ -52,6 +53,13 @@ class Demo(_Part):
     after: list[dict[str, Any]] = []
     head: str = ""
     tail: str = ""
+
+    @field_validator("before", "after")
+    @classmethod
+    def _as_sent(cls, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Leave out what is None, for which TOML has no word; a content, which each message needs, becomes empty."""
+        given = [{key: value for key, value in message.items() if value is not None} for message in messages]
+        return [message if "content" in message else {**message, "content": ""} for message in given]
 
 
 class Prompt(_Part):
