@@ -244,6 +244,7 @@ def test_a_reflecting_model_that_never_answers_ends_it() -> None:
     model = ScriptedModel({"new_instruction": RunError("too tired"), "": "no"})
     with pytest.raises(RunError, match="the reflecting model never answered: too tired"):
         optimisation(Plain(), "gepa", model).run()
+    assert sum("new_instruction" in call.prompt for call in model.calls) == 3
 
 
 def test_a_reflecting_model_that_answers_in_no_form_is_said_so() -> None:

@@ -21,6 +21,8 @@ __all__ = ["CountedMetric", "Stop", "Watch", "budget_ended"]
 
 _HOPELESS = 20
 """Runs, or answers to score, that fail one after another before any succeeds, until the optimisation gives up."""
+_MUTE = 3
+"""The same for proposals. They are few and one after another, and a dead model takes its time over each."""
 
 _LOOK = 0.02
 """Seconds."""
@@ -136,6 +138,7 @@ class Watch(BaseCallback):  # type: ignore[misc]
 
     def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
         if self.reflecting is not None and getattr(instance, "engine", None) is self.reflecting:
+            self.stop_here()  # DSPy asks a second time in another form
             self._proposals.add(call_id)
 
     def on_lm_end(self, call_id: str, outputs: Any | None, exception: BaseException | None = None) -> None:
@@ -153,7 +156,7 @@ class Watch(BaseCallback):  # type: ignore[misc]
         self._tally.proposal_failed(_reason(exception))
         if isinstance(exception, UsageError):
             self.error = exception
-        elif not self._proposed and self._tally.progress.failed_proposals.count >= _HOPELESS:
+        elif not self._proposed and self._tally.progress.failed_proposals.count >= _MUTE:
             self.error = RunError(f"the reflecting model never answered: {_reason(exception)}")
 
     # -- the metric --------------------------------------------------------------------------------------------------
