@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from emoagents.cli.optimize import run_optimization
+from emoagents.cli.optimize_job import Job, make_job
 from emoagents.cli.optimize_options import OptimizeOptions
 from emoagents.registry import strategy
 from tests.test_cli import Cli, Done, cli
@@ -36,6 +37,9 @@ def broken_on_3(item, answer):
     if "3?" in item.messages[-1]["content"]:
         raise LookupError("nobody knows")
     return answer == "yes"
+
+def says_yes(item, answer):
+    return "yes"
 
 def broken(item, answer):
     raise LookupError("nobody knows")
@@ -230,6 +234,42 @@ def test_a_metric_that_never_works_ends_it(optimize: Callable[..., Done], here: 
     assert done.status == 1
     assert "metric checks.py:broken failed on example" in done.err
     assert not (here / "my.toml").exists()
+
+
+@needs_dspy
+@pytest.mark.parametrize(
+    ("metric", "reason"),
+    [("broken", "LookupError: nobody knows"), ("says_yes", "gave 'yes' for example")],
+)
+def test_where_nothing_can_be_scored_nothing_is_optimised(
+    optimize: Callable[..., Done], here: Path, metric: str, reason: str
+) -> None:
+    done = optimize(f"-s plain --metric checks.py:{metric}")
+    assert done.status == 1
+    assert "nothing was optimised, for none of 4 dev examples could be scored: " in done.err
+    assert reason in done.err
+    assert not (here / "my.toml").exists()
+    assert calls(here) == 4
+
+
+# -- the reflecting model ---------------------------------------------------------------------------------------------
+
+
+def job_of(**options: Any) -> Job:
+    given = {"strategy": "plain", "optimizer": "gepa", "train": "train.jsonl", "out": Path("my.toml")}
+    return make_job(OptimizeOptions(**{**given, **options}))
+
+
+@needs_dspy
+@pytest.mark.parametrize(
+    ("reflecting", "base"), [("openai/large", "http://here/v1"), ("anthropic/large", None), (None, "http://here/v1")]
+)
+def test_the_reflecting_model_of_the_same_provider_is_asked_at_the_same_address(
+    here: Path, reflecting: str | None, base: str | None
+) -> None:
+    job = job_of(model="openai/small", api_base="http://here/v1", reflection_model=reflecting)
+    assert job.reflection is not None
+    assert job.reflection.api_base == base
 
 
 # -- going on ---------------------------------------------------------------------------------------------------------

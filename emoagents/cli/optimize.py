@@ -68,6 +68,8 @@ def _headline(job: Job, screen: Screen) -> None:
         screen.say(f"no --dev: a third of the examples was drawn for it by seed {o.seed}, and is not learned from")
     if job.reflection is not None and o.reflection_model is None:
         screen.say("no --reflection-model: the same model proposes new texts")
+    if job.reflection is not None and job.reflection.api_base != job.context.api_base:
+        screen.say(f"{job.reflection.door.name} proposes new texts at its provider's own address, not at --api-base")
     screen.say(f"kept in {job.folder}: the same command goes on from there")
 
 
@@ -105,7 +107,7 @@ def _left(job: Job, first: Comparison, seconds: float) -> Budget | None:
     """Return what optimising may cost: the budget without what the last measurement may take.
 
     Raises:
-        RunError: the first measurement is unfinished, or nothing is left.
+        RunError: the first measurement is unfinished, nothing in it has a score, or nothing is left.
     """
     from emoagents.tuning.measure import left_for_search, spent_on
 
@@ -115,6 +117,7 @@ def _left(job: Job, first: Comparison, seconds: float) -> Budget | None:
             "the budget ended in the first measurement: run the same command with a larger one to go on, "
             f"or give fewer dev examples than {len(job.dev)}"
         )
+    _check_any_scored(first)
     spent = spent_on(first)
     left = left_for_search(budget, spent, seconds)
     if left is not None and _is_used_up(left, spent):
@@ -123,6 +126,18 @@ def _left(job: Job, first: Comparison, seconds: float) -> Budget | None:
             f"{_in_words(first)}, and half as much again is kept back for the last; give a larger one"
         )
     return left
+
+
+def _check_any_scored(first: Comparison) -> None:
+    """See that there is a score to improve on.
+
+    Raises:
+        RunError: every run on dev failed, or none of its answers could be scored.
+    """
+    records = [record for record in first.records() if record.task == "dev"]
+    if not any(record.scores for record in records):
+        reason = next((record.error for record in records if record.error), "no verdict on an answer can be read")
+        raise RunError(f"nothing was optimised, for none of {len(records)} dev examples could be scored: {reason}")
 
 
 def _is_used_up(left: Budget, spent: Hold) -> bool:

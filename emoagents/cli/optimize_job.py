@@ -160,10 +160,12 @@ def _reflection(options: OptimizeOptions, context: Context) -> Context | None:
     """Return the context of the reflecting model, at the provider's own temperature: it is to have ideas."""
     if options.optimizer not in ("gepa", "mipro"):
         return None
-    other = options.reflection_model
+    from emoagents.model.role import Role
+
     changes: dict[str, Any] = {"models": {}, "temperature": None, "max_tokens": None, "stop": ()}
-    if other is not None:
-        changes |= {"model": checked_text(other, "--reflection-model"), "api_base": None}
+    if options.reflection_model is not None:
+        other = Role(model=checked_text(options.reflection_model, "--reflection-model"))
+        changes |= other.over(context)  # as roles do: --api-base holds for models of the same provider
     return context.fresh(**changes)
 
 
