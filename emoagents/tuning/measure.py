@@ -14,9 +14,9 @@ from emoagents.evaluation.content import strategy_digest
 from emoagents.evaluation.findings import ArmRow, Difference
 from emoagents.evaluation.record import Arm, Record
 from emoagents.evaluation.task import Item
-from emoagents.evaluation.tasks.measured import MeasuredTask
 from emoagents.model.budget import Budget, Hold
 from emoagents.strategies.base import Strategy
+from emoagents.tuning.metric_task import MetricTask
 from emoagents.tuning.metrics import Metric
 
 __all__ = ["BEFORE", "Row", "left_for_search", "measure", "rows", "spent_on"]
@@ -62,7 +62,7 @@ async def measure(
     Raises:
         UsageError: the caller's mistake. RunError: the model never answers.
     """
-    tasks = [MeasuredTask(name, "", list(items), {metric.name: metric}) for name, items in sets.items()]
+    tasks = [MetricTask(name, metric, list(items)) for name, items in sets.items()]
     arms = [_arm(strategy, BEFORE if not number else _after(strategy)) for number, strategy in enumerate(strategies)]
     plan = make_plan(tasks, arms, context, baseline=BEFORE, seed=seed, command=command)
     return await compare(tasks, arms, context, folder, plan=plan, on_begin=on_begin, on_record=on_record)

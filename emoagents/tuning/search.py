@@ -14,11 +14,12 @@ from emoagents.model.budget import Hold
 from emoagents.model.ledger import Usage
 from emoagents.strategies.base import Strategy
 from emoagents.tuning.choices import Choices, Configuration, Space, configurations
+from emoagents.tuning.metric_task import metric_name
 from emoagents.tuning.metrics import Metric
 from emoagents.tuning.search_journal import Made, SearchJournal, identity_of, item_key
 from emoagents.tuning.search_plan import Round, in_order, most_configurations, plan_rounds
 from emoagents.tuning.search_result import HeldOut, Ranked, SearchResult, compared, ranked
-from emoagents.tuning.search_run import Runner, metric_name
+from emoagents.tuning.search_run import Runner
 
 __all__ = ["OnEvent", "search"]
 
@@ -257,7 +258,7 @@ class _Search:
 
     def _on_made(self, configuration: Configuration, item: Item, made: Made) -> None:
         run = {"configuration": configuration.label, "item": item.id, "status": made.status, "value": made.value}
-        self._tell({"event": "run", **run, "error": made.error})
+        self._tell({"event": "run", **run, "error": made.error, "by_metric": made.by_metric})
 
 
 def _mean(values: Iterable[float]) -> float:

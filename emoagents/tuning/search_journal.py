@@ -35,7 +35,7 @@ class Made(BaseModel):
             failed: 0).
         value: the score, 0 to 1.
         answers: samples drawn from the model: calls at one sample each, whether paid now or answered by a cache.
-        usage: what it used.
+        usage: what it used. error: why it failed; by_metric: it was answered, and the metric failed on the answer.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -48,6 +48,7 @@ class Made(BaseModel):
     usage: Usage = Usage()
     answer: str | None = None
     error: str | None = None
+    by_metric: bool = False
 
 
 def item_key(item: Item) -> str:

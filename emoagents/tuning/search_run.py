@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from emoagents.context import Context
-from emoagents.errors import BudgetExceeded, EmoagentsError, MetricError, RunError, UsageError
+from emoagents.errors import BudgetExceeded, MetricError, RunError, UsageError
 from emoagents.evaluation.attempt import Attempter, Unit
 from emoagents.evaluation.record import Record
-from emoagents.evaluation.task import Item, Judge, Score, Solve, Task
+from emoagents.evaluation.task import Item, Score, Solve
 from emoagents.model.ledger import Usage
 from emoagents.result import Result
 from emoagents.together import together
 from emoagents.tuning.choices import CONTEXT, Configuration
+from emoagents.tuning.metric_task import MetricTask, metric_name
 from emoagents.tuning.metrics import Metric
 from emoagents.tuning.search_journal import Made, SearchJournal, item_key
 
-__all__ = ["Runner", "metric_name"]
+__all__ = ["Runner"]
 
 _HOPELESS = 20
 """Runs that fail one after another, before any succeeds, until a search gives up."""
-
-
-def metric_name(metric: object) -> str:
-    """Return what a metric is called."""
-    found = getattr(metric, "name", None) or getattr(metric, "__qualname__", None) or type(metric).__qualname__
-    return str(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +103,11 @@ class Runner:
             raise RunError(f"the first {_HOPELESS} runs all failed, the last because: {made.error}")
 
     async def _make(self, work: _Work) -> Made:
-        task = _MetricTask(self._metric)
+        task = _Booked(self._metric)
         context = _drawing_on(self._pooled, work.configuration)
         attempter = Attempter({task.name: task}, {"": work.configuration.strategy}, context)
         record = await attempter.attempt(Unit(task.name, work.item, "", context.replica))
-        return _made(work, record, task.usage)
+        return _made(work, record, task)
 
 
 def _drawing_on(pooled: Context, configuration: Configuration) -> Context:
@@ -121,46 +115,36 @@ def _drawing_on(pooled: Context, configuration: Configuration) -> Context:
     return pooled.fresh(**settings)
 
 
-def _made(work: _Work, record: Record, usage: Usage) -> Made:
+def _made(work: _Work, record: Record, task: _Booked) -> Made:
     configuration, item = work.key
     unjudged = record.status == "unjudged"
     return Made(
         configuration=configuration,
         item=item,
-        status="failed"
-        if unjudged or record.status == "failed"
-        else "unparsed"
-        if record.status == "unparsed"
-        else "scored",
+        status="failed" if unjudged else record.status,
         value=next(iter(record.scores.values()), 0.0) if record.status == "scored" else 0.0,
         answers=record.spent.answers,
-        usage=usage,
+        usage=task.usage,
         answer=record.answer,
         error="no verdict on the answer can be read" if unjudged else record.error,
+        by_metric=unjudged or task.metric_failed,
     )
 
 
-class _MetricTask(Task):
-    """A metric as a task, for one run: so that verifiers and votes that read answers as the task does can be used."""
-
-    metrics = ("metric",)
+class _Booked(MetricTask):
+    """The metric for one run, and what that run used."""
 
     def __init__(self, metric: Metric) -> None:
-        self._metric = metric
-        self.name = metric_name(metric)
+        super().__init__(metric_name(metric), metric)
         self.usage = Usage()
-
-    def items(self) -> Iterable[Item]:
-        return ()
+        self.metric_failed = False
 
     def check(self, item: Item, answer: str) -> Score:
         try:
-            return self._metric(item, answer)
+            return super().check(item, answer)
         except MetricError:
+            self.metric_failed = True
             raise
-        except Exception as error:
-            told = str(error) if isinstance(error, EmoagentsError) else f"{type(error).__name__}: {error}"
-            raise MetricError(f"metric {self.name} failed on example {item.id}: {told}") from error
 
     async def attempt(self, item: Item, solve: Solve) -> list[Result]:
         try:
@@ -170,6 +154,3 @@ class _MetricTask(Task):
             raise
         self.usage = result.usage
         return [result]
-
-    async def score(self, item: Item, results: Sequence[Result], judge: Judge | None) -> dict[str, Score]:
-        return {self.metrics[0]: await asyncio.to_thread(self.check, item, results[-1].answer)}

@@ -206,8 +206,10 @@ def test_a_failed_run_scores_0_and_is_counted_and_shown() -> None:
             raise RunError("the model fell over")
         return obeys(messages)
 
-    result = find(model=ScriptedModel(answers), count=5, runs=55)
+    events: list[dict[str, Any]] = []
+    result = find(model=ScriptedModel(answers), count=5, runs=55, on_event=events.append)
     assert result.failed == 11
+    assert not any(e.get("by_metric") for e in events)
     assert (result.best.mean, result.best.failed, result.best.n) == (0.8, 1, 5)
     assert "the model fell over" in shown(result)
 
@@ -216,8 +218,10 @@ def test_a_metric_that_fails_scores_0_and_is_counted() -> None:
     def metric(item: Item, answer: str) -> Score:
         return Score(value=1 / (int(item.id) - 2) > 0)
 
-    result = find(metric=metric, count=4, runs=44)
+    events: list[dict[str, Any]] = []
+    result = find(metric=metric, count=4, runs=44, on_event=events.append)
     assert result.failed == 11
+    assert [e["by_metric"] for e in events if e["event"] == "run" and e["status"] == "failed"] == [True] * 11
     assert "ZeroDivisionError" in (result.last_error or "")
     assert {one.mean for one in result.ranking} == {0.25}
 
