@@ -63,7 +63,7 @@ async def search(
         held_out: items for measuring the best against the default afresh, once the search has ended.
         on_event: told what happens, in dicts: "begin", "round", "run", "ranked", "held_out", "end" (docs/choices.md).
         journal: a file to which each run is appended; with it a search that was killed goes on, and one with more runs
-            or other choices asks only for what is new. What failed is not asked again either.
+            or other choices asks only for what is new, and again for what failed.
 
     A run that fails, or whose metric fails, scores 0 and is counted; one of which nothing can be read scores 0 and is
     counted apart.
@@ -106,7 +106,7 @@ class _Search:
     ) -> None:
         self._space, self._order, self._fresh, self._rounds = space, order, fresh, rounds
         self._metric, self._journal = metric, journal
-        pooled = context if context.pool is not None else context.pooled(_spent(journal.made.values()))
+        pooled = context if context.pool is not None else context.pooled(_spent(journal.usage))
         self._runner = Runner(pooled, metric, journal, self._on_made)
         self._lasted = dict.fromkeys((one.index for one in space.configurations), 0)
         self._ranking: list[Configuration] = []
@@ -210,7 +210,7 @@ class _Search:
             rounds=tuple(self._rounds),
             items=len(self._order),
             runs=len(made),
-            resumed=sum(key in self._journal.made for key in self._runner.made),
+            resumed=sum(self._journal.made.get(key) is one for key, one in self._runner.made.items()),
             failed=sum(one.status == "failed" for one in made),
             unparsed=sum(one.status == "unparsed" for one in made),
             last_error=next((one.error for one in reversed(made) if one.status == "failed"), None),
@@ -266,7 +266,6 @@ def _mean(values: Iterable[float]) -> float:
     return round(sum(found) / len(found), 12)  # sums of the same numbers in another order are ties
 
 
-def _spent(made: Iterable[Made]) -> Hold:
+def _spent(usage: Usage) -> Hold:
     """Return what earlier runs took of the budget."""
-    usage = sum((one.usage for one in made), Usage())
     return Hold(usage.calls, usage.prompt_tokens + usage.completion_tokens, usage.cost_usd or 0.0)

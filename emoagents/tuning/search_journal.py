@@ -95,7 +95,9 @@ class SearchJournal:
         self._file: IO[bytes] | None = None
         self._lock: FileLock | None = None
         self.made: dict[tuple[str, str], Made] = {}
-        """Runs that earlier processes made, by configuration and item."""
+        """Runs that earlier processes made, by configuration and item; of doubles the later."""
+        self.usage = Usage()
+        """What all of them used."""
 
     def __enter__(self) -> SearchJournal:
         if self._path is not None:
@@ -165,6 +167,7 @@ class SearchJournal:
         except ValidationError:
             raise DataError(str(path), number, "not a run of a search") from None
         self.made[made.configuration, made.item] = made
+        self.usage += made.usage
 
     def _write(self, line: str) -> None:
         if self._file is not None:

@@ -77,7 +77,7 @@ class Runner:
     def _left(self, works: Iterable[_Work]) -> Iterator[_Work]:
         for work in works:
             known = self._journal.made.get(work.key)
-            if known is not None:
+            if known is not None and known.status != "failed":
                 self.made[work.key] = known
             elif work.key not in self.made:
                 yield work

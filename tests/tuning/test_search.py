@@ -388,13 +388,16 @@ def test_the_budget_covers_what_the_journal_was_paid(tmp_path: Path) -> None:
     assert (result.stopped_by, result.runs) == ("budget", 30)
 
 
-def test_a_failed_run_of_a_journal_stays_failed(tmp_path: Path) -> None:
+def test_a_failed_run_of_a_journal_is_asked_again(tmp_path: Path) -> None:
     file = tmp_path / "search.jsonl"
     faulty = ScriptedModel(lambda messages: RunError("down") if "Question 0?" in text_of(messages) else "no")
     find(count=2, model=faulty, runs=22, journal=file)
     model = ScriptedModel(obeys)
-    assert find(count=2, model=model, runs=22, journal=file).failed == 11
-    assert not model.calls
+    again = find(count=2, model=model, runs=22, journal=file)
+    assert (again.failed, again.resumed, again.best.label) == (0, 11, "stimulus=EP10")
+    assert len(model.calls) == 11
+    find(count=2, model=(idle := ScriptedModel(obeys)), runs=22, journal=file)
+    assert not idle.calls
 
 
 def test_a_half_written_line_is_cut_off(tmp_path: Path) -> None:
