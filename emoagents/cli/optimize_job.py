@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from emoagents.context import Context
     from emoagents.evaluation.task import Item
     from emoagents.strategies.base import Strategy
+    from emoagents.tuning.choices import Choices
     from emoagents.tuning.metrics import Metric
 
 __all__ = ["OPTIMIZERS", "Job", "make_job"]
@@ -40,7 +41,7 @@ class Job:
         train, dev, test: examples. split: dev was drawn from train.
         reflection: the context of the model that proposes texts; None where nothing is proposed.
         folder: where all is kept that makes going on possible, beside the card.
-        choices: for search, from names to the values that are tried.
+        choices: for search, from names to the values that are tried, or names whose values the cards declare.
     """
 
     options: OptimizeOptions
@@ -54,7 +55,7 @@ class Job:
     reflection: Context | None
     out: Path
     folder: Path
-    choices: Mapping[str, Any]
+    choices: Choices
 
     @property
     def selects_on_dev(self) -> bool:
@@ -192,17 +193,18 @@ def _items(source: str | None, columns: Mapping[str, str], metric: str | None) -
     return [] if source is None else read_items(checked_text(source, "a file's name"), columns=columns, metric=metric)
 
 
-def _choices(options: OptimizeOptions, strategy: Strategy, context: Context) -> Mapping[str, Any]:
+def _choices(options: OptimizeOptions, strategy: Strategy, context: Context) -> Choices:
     """Return what a search tries; settings of the model are left out, for a card holds none."""
+    from emoagents.tuning.choice_table import is_setting
     from emoagents.tuning.choices import configurations, declared_choices
 
     if options.optimizer != "search":
-        return {}
+        return ()
     given = read_parameters(options.choices, "--choice")
-    found: dict[str, Any] = {name: [part.strip() for part in text.split(",")] for name, text in given.items()}
-    if any(name.startswith("context.") for name in found):
+    if any(map(is_setting, given)):
         raise ParameterError("--choice: a card holds no settings of the model, as temperature; compare those yourself")
-    found = found or {k: v for k, v in declared_choices(strategy).items() if not k.startswith("context.")}
+    found: Choices = {name: [part.strip() for part in text.split(",")] for name, text in given.items()}
+    found = found or [name for name in declared_choices(strategy) if not is_setting(name)]
     if not found:
         raise ParameterError(f"{strategy.title} declares no choices: say what to try, as --choice samples=3,5,9")
     configurations(strategy, context, found)
