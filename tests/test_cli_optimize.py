@@ -164,7 +164,12 @@ def test_search_finds_the_stimulus_and_leaves_dev_untouched(optimize: Callable[.
     assert next(line.split()[:5] for line in done.out.splitlines() if line.startswith("dev (")) == (
         ["dev", "(untouched)", "4", "0.000", "1.000"]
     )
-    assert "the best is: stimulus=EP02" in " ".join(done.out.split())
+    said = " ".join(done.out.split())
+    assert "Best: stimulus=EP02: 1.000 on 8 items" in said
+    assert "Ranking by exact" in said
+    assert "best 1.000 of 3 tried" in done.err
+    again = optimize("-s emotion_prompt:EP01 --optimizer search --choice stimulus=EP01,EP02,EP03")
+    assert "optimised: nothing was left to run, best 1.000 of 3 tried" in again.err
     assert strategy("my.toml").stimulus == "EP02"
 
 
@@ -174,7 +179,32 @@ def test_nothing_better_is_said_plainly_and_the_card_is_written(optimize: Callab
     said = " ".join(done.out.split())
     assert "dev: no difference was shown, the interval includes 0." in said
     assert "Nothing better was found: the card is the strategy as it began." in said
+    assert "No way is better than the default on train (1 other way scored the same): the default is kept." in said
     assert strategy("my.toml").run("hi", model="scripted/model.json").answer == "no"
+
+
+def test_a_tie_keeps_the_default_though_another_way_asks_less(optimize: Callable[..., Done], here: Path) -> None:
+    model(here, {"": "no"})
+    found = json.loads(optimize("-s self_consistency:3 --optimizer search --choice samples=1,3 --json").out)
+    assert [row["configuration"] for row in found["ranking"]] == ["samples=1", "samples=3"]
+    assert found["changes"] == []
+    assert strategy("my.toml").samples == 3
+
+
+def test_a_declared_choice_that_the_temperature_rules_out_is_left_out(
+    optimize: Callable[..., Done], here: Path
+) -> None:
+    model(here, {"": "yes"})
+    done = optimize("-s self_consistency --optimizer search --temperature 0.5 --json")
+    assert done.status == 0, done.err
+    assert "temperature not tried: the context's temperature takes its place" in json.loads(done.out)["notes"]
+
+
+def test_failures_of_the_metric_in_a_search_are_told_as_such(optimize: Callable[..., Done], here: Path) -> None:
+    line = "-s emotion_prompt:EP01 --optimizer search --choice stimulus=EP01,EP02 --metric checks.py:broken_on_3 --json"
+    found = json.loads(optimize(line).out)["optimising"]
+    assert (found["failed_metrics"]["count"], found["failed_runs"]["count"]) == (2, 0)
+    assert (found["tried"], found["runs"]) == (2, 16)
 
 
 @needs_dspy

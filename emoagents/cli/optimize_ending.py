@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from emoagents.evaluation.findings import ArmRow
     from emoagents.model.budget import Hold
     from emoagents.tuning.measure import Row
+    from emoagents.tuning.search_result import Ranked
 
 __all__ = ["print_ending"]
 
@@ -57,6 +58,7 @@ def _role(job: Job, name: str) -> str:
 
 
 def _print(console: Console, job: Job, ending: Ending, comparison: Comparison, found: list[Row], spent: Hold) -> None:
+    from emoagents.cli.search import show_search
     from emoagents.evaluation.report.table import print_title, sayer
 
     say = sayer(console)
@@ -66,6 +68,9 @@ def _print(console: Console, job: Job, ending: Ending, comparison: Comparison, f
         say(f"- {sentence}")
     for note in ending.notes:
         say(f"- {note}")
+    if ending.search is not None:
+        console.print()
+        show_search(console, ending.search)
     _print_changes(console, say, job, ending)
     print_title(console, say, "Cost")
     say(f"All together: {spent.calls:,.0f} calls, {spent.tokens:,.0f} tokens, {_dollars(found, spent)}.")
@@ -194,11 +199,16 @@ def _as_data(job: Job, ending: Ending, comparison: Comparison, found: list[Row],
         "optimising": asdict(ending.progress),
         "spent": asdict(spent),
         "changes": [{"place": c.place, "old": c.old, "new": c.new} for c in changes],
-        "notes": list(ending.notes),
+        "ranking": [] if ending.search is None else [_ranked(row) for row in ending.search.ranking],
+        "notes": [*ending.notes, *(ending.search.notes if ending.search is not None else ())],
         "card": str(job.out),
         "folder": str(job.folder),
         "command": _command(job),
     }
+
+
+def _ranked(row: Ranked) -> dict[str, Any]:
+    return {"configuration": row.label, "score": row.mean, "items": row.n, "rounds": row.rounds, "failed": row.failed}
 
 
 def _row(job: Job, row: Row) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from emoagents.cli.optimize_screen import Screen
 if TYPE_CHECKING:
     from emoagents.strategies.base import Strategy
     from emoagents.tuning.progress import Progress
+    from emoagents.tuning.search_result import SearchResult
 
 __all__ = ["Ending", "say_interrupted", "write_card"]
 
@@ -22,12 +23,14 @@ class Ending:
     Attributes:
         tuned: the best that was found. stopped_by: "complete", "perfect" or "budget".
         progress: runs and failures while optimising. notes: what else there is to say, in sentences.
+        search: what a search found, with its ranking.
     """
 
     tuned: Strategy
     stopped_by: str
     progress: Progress
     notes: tuple[str, ...] = ()
+    search: SearchResult | None = None
 
 
 def write_card(job: Job, ending: Ending) -> None:

@@ -79,7 +79,9 @@ class Screen:
 
     def found(self, progress: Progress) -> None:
         """Say how the optimisation ended."""
-        runs = f"{progress.runs:,} run{'' if progress.runs == 1 else 's'}"
+        runs = (
+            f"{progress.runs:,} run{'' if progress.runs == 1 else 's'}" if progress.runs else "nothing was left to run"
+        )
         self.say(f"optimised: {', '.join(filter(None, [runs, _note(progress, self.spent())]))}")
 
 

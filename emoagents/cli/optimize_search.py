@@ -11,6 +11,7 @@ from emoagents.cli.optimize_screen import Screen
 
 if TYPE_CHECKING:
     from emoagents.context import Context
+    from emoagents.tuning.search_result import SearchResult
 
 __all__ = ["searched"]
 
@@ -44,18 +45,23 @@ def searched(job: Job, screen: Screen, account: Context) -> Ending:
     except KeyboardInterrupt:
         say_interrupted(job, screen, follower.ending())
         raise
-    best = f"Of {len(found.ranking)} ways that were tried on train, the best is: {found.best.label}."
+    better = found.difference is not None and found.difference.difference > 0
     return Ending(
-        tuned=found.best.strategy,
+        tuned=found.best.strategy if better else job.strategy,
         stopped_by=found.stopped_by,
         progress=follower.tally.progress,
-        notes=(best, *(note for note in found.notes if not _told_by_table(note))),
+        search=found,
+        notes=() if better else (_kept(found),),
     )
 
 
-def _told_by_table(note: str) -> bool:
-    """Return whether a note is on the search's own held-out items: here dev is, and is measured."""
-    return "Held-out items say" in note
+def _kept(found: SearchResult) -> str:
+    from emoagents.evaluation.report.words import plural
+
+    default = found.default
+    tied = sum((one.mean, one.n) == (default.mean, default.n) for one in found.ranking) - 1
+    same = f" ({plural(tied, 'other way')} scored the same)" if tied else ""
+    return f"No way is better than the default on train{same}: the default is kept."
 
 
 class _Follower:
@@ -66,17 +72,25 @@ class _Follower:
 
         self.tally = Tally(screen.progressed)
         self._job, self._best = job, ""
+        self._default, self._first, self._tried = "", 0.0, 0
 
     def take(self, event: dict[str, Any]) -> None:
         """Take an event in."""
         match event["event"]:
             case "begin":
                 self.tally.expect(event["runs"])
+                self._default, self._tried = event["configurations"][0], len(event["configurations"])
+            case "run" if event["by_metric"]:
+                self.tally.ran()
+                self.tally.metric_failed(event["error"])
             case "run":
-                self.tally.ran(failed=event["error"] if event["status"] == "failed" else None)
+                self.tally.ran(failed=event["error"])
             case "ranked":
-                self._best, score = event["ranking"][0]
-                self.tally.scored(score or 0.0)
+                scores = {label: score or 0.0 for label, score in event["ranking"]}
+                self._first = scores.get(self._default, self._first)
+                best, score = next(iter(scores.items()))
+                self._best = best if score > self._first else self._default
+                self.tally.ranked(self._tried, best=score, first=self._first)
 
     def ending(self) -> Ending:
         """Return the best after the last whole round."""

@@ -92,6 +92,10 @@ class Tally:
             )
             return better
 
+    def ranked(self, tried: int, *, best: float, first: float) -> None:
+        """Take in how many variants were tried, and the mean scores of the best and of the strategy as it began."""
+        self._change(tried=tried, best=best, first=first)
+
     def _change(self, **changes: object) -> None:
         with self._lock:
             self.progress = replace(self.progress, **changes)  # type: ignore[arg-type]
