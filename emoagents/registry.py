@@ -2,6 +2,7 @@
 
 A spec is `NAME[:VALUE][@TONE]`, or several joined by `|`: VALUE sets the strategy's primary parameter, TONE its tone.
 A name that ends in .toml is a file: a strategy's (see `emoagents.strategy_file`), or a card with `graph = "staged"`.
+One that exists may have any name, as "C:\\mine.toml" or "a|b.toml".
 Importing this loads no strategy; each is imported when it is first asked for.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import os
 import re
 import typing
 from dataclasses import dataclass
@@ -26,8 +28,10 @@ __all__ = [
     "Part",
     "class_named",
     "class_of",
+    "leading_file",
     "parse_spec",
     "part_parameters",
+    "split_spec",
     "strategy",
     "strategy_class",
     "strategy_names",
@@ -36,6 +40,8 @@ __all__ = [
 
 _TONE = re.compile(r"@\s*(\w+)\s*$")
 """Only a last bare word is a tone, so that a sentence of one's own may hold an address."""
+
+_FILE_END = re.compile(r"\.toml(?=\s*(?:[:@|\[#]|$))", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +129,30 @@ def parse_spec(spec: str) -> list[Part]:
     Raises:
         UnknownNameError: no strategy has that name. ParameterError: a part is empty or incomplete.
     """
-    return [_part(text.strip(), spec) for text in spec.split("|")]
+    return [_part(text.strip(), spec) for text in split_spec(spec)]
+
+
+def split_spec(spec: str) -> list[str]:
+    """Return the parts of a spec as they are written."""
+    parts, rest, more = list[str](), spec, "|"
+    while more:
+        file = leading_file(rest)
+        end, more, rest = rest[len(file) :].partition("|")
+        parts.append(file + end)
+    return parts
+
+
+def leading_file(text: str) -> str:
+    """Return the existing file whose name a text begins with, the longest one; else an empty text."""
+    heads = [text[: found.end()] for found in _FILE_END.finditer(text)]
+    return next((head for head in reversed(heads) if os.path.isfile(os.path.expanduser(head.strip()))), "")
 
 
 def _part(text: str, spec: str) -> Part:
-    tone = _TONE.search(text)
-    name, colon, value = (text[: tone.start()] if tone else text).partition(":")
+    file = leading_file(text)
+    tone = _TONE.search(text, len(file))
+    end, colon, value = text[len(file) : tone.start() if tone else None].partition(":")
+    name = file + end
     if not name.strip():
         raise ParameterError(f"strategy {spec!r}: a name is missing; write NAME[:VALUE][@TONE], joined by |")
     known = name.strip() if is_file(name) else load_card(name).name

@@ -92,6 +92,13 @@ def test_a_file_is_shown_without_what_it_needs(cli: Cli, file: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["a:b.toml", "a|b.toml", "a@c.toml"])
+def test_a_file_of_any_name(name: str, cli: Cli, tmp_path: Path) -> None:
+    save_strategy(Heart(verifier=str.isdigit, rounds=2), tmp_path / name)
+    assert "parameters.rounds: [-3-]{+2+}" in cli(f"diff heart '{tmp_path}/{name}'").out
+    assert cli(f"diff '{tmp_path}/{name}' '{tmp_path}/{name}'").status == 0
+
+
 def test_as_json(cli: Cli, file: Path) -> None:
     status, out, _ = cli(f"diff --json heart {file}")
     found = json.loads(out)

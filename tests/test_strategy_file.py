@@ -466,6 +466,22 @@ def test_files_stand_in_specs(tmp_path: Path) -> None:
     assert {"stimulus", "samples", "tone"} <= part_parameters(str(pair)).keys()
 
 
+@pytest.mark.parametrize(
+    "name", ["a:b.toml", "C:\\x.TOML", "a|b.toml", "a@b|c.toml:1.toml", "a.toml | b.toml", " a#1 .toml"]
+)
+def test_a_file_of_any_name_stands_in_specs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(Heart(rounds=2, verifier="exact:42"), tmp_path, name.strip())
+    assert strategy(name) == Heart(rounds=2, verifier="exact:42")
+    assert strategy(f"{name}:4@neutral") == Heart(rounds=4, verifier="exact:42", tone="neutral")
+    assert strategy(f"ep:EP02 | {name} : 4") == EmotionPrompt("EP02") | Heart(rounds=4, verifier="exact:42")
+    assert strategy(f"{name} @ neutral", rounds=1) == Heart(rounds=1, verifier="exact:42", tone="neutral")
+    written(EmotionPrompt("EP02"), tmp_path, name.strip())
+    assert strategy(f"{name}|{name}:EP03@neutral | gsa") == (
+        EmotionPrompt("EP02") | EmotionPrompt("EP03", tone="neutral") | SelfAggregation()
+    )
+
+
 def test_parameters_of_solvers(tmp_path: Path) -> None:
     path = written(Heart(solver=EmotionPrompt("EP02") | SelfAggregation(4)), tmp_path)
     opened: Any = strategy(str(path), **{"solver.samples": "2", "samples": "1", "heart.solver.stimulus": "EP05"})

@@ -63,14 +63,15 @@ def diff(old: str, new: str, *, as_json: bool) -> int:
 
 def _read(spec: str) -> Pipeline:
     """Return a strategy as a file has it, so that a file that needs a function can be shown without it."""
-    from emoagents.registry import strategy
+    from emoagents.registry import Part, parse_spec, strategy
     from emoagents.strategy_file.save import tables_of
     from emoagents.strategy_file.table import read_strategy
 
     if not spec.strip():
         raise ParameterError("diff takes two strategies: names, specs, or files as mine.toml")
-    if is_file(spec) and "|" not in spec:
-        return read_strategy(spec)
+    parts = parse_spec(spec)
+    if is_file(parts[0].name) and parts == [Part(parts[0].name)]:
+        return read_strategy(parts[0].name)
     return tables_of(strategy(spec))
 
 

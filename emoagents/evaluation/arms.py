@@ -8,11 +8,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_origin
 
-from emoagents.card import open_card
+from emoagents.card import is_file, open_card
 from emoagents.errors import ParameterError, UnknownNameError
 from emoagents.evaluation.oracle import Oracle, read_as_task
 from emoagents.evaluation.record import Arm
-from emoagents.registry import Part, parse_spec, part_parameters, strategy, strategy_class, strategy_parameters
+from emoagents.registry import (
+    Part,
+    leading_file,
+    parse_spec,
+    part_parameters,
+    split_spec,
+    strategy,
+    strategy_class,
+    strategy_parameters,
+)
 from emoagents.strategies.base import Strategy
 
 __all__ = ["MadeArm", "make_arms", "split_arms"]
@@ -143,7 +152,7 @@ def _expanded(spec: str) -> list[str]:
     if not found:
         raise UnknownNameError("stimulus", pattern, ids)
     tone = f"@{parts[0].tone}" if parts[0].tone else ""
-    name = text.partition(":")[0].strip()
+    name = parts[0].name if is_file(parts[0].name) else text.partition(":")[0].strip()
     return [f"{name}:{id_}{tone}{_bracket(given)}#{stream}" for id_ in found]
 
 
@@ -157,7 +166,12 @@ def _read(spec: str, common: Mapping[str, str]) -> _Written:
     if any(part.name == "resample" for part in parts):
         common = {"verifier": "oracle", **common}  # it needs one
     added = tuple((k, v) for k, v in common.items() if k not in dict(given) and _have(k, text))
-    return _Written(_TONE.sub("", text).strip(), tone, given, added, stream)
+    return _Written("|".join(map(_toneless, split_spec(text))).strip(), tone, given, added, stream)
+
+
+def _toneless(part: str) -> str:
+    file = leading_file(part)
+    return file + _TONE.sub("", part[len(file) :])
 
 
 def _have(parameter: str, text: str) -> bool:
@@ -174,7 +188,8 @@ def _names_a_way(part: Part) -> bool:
 def _split_spec(spec: str) -> tuple[str, tuple[tuple[str, str], ...], int]:
     """Return the strategies, the parameters in brackets, and the stream of samples."""
     stream = _STREAM.search(spec)
-    match = re.fullmatch(r"([^\[\]]*)(?:\[(.*)\])?\s*", _STREAM.sub("", spec), re.DOTALL)
+    file = leading_file(spec)
+    match = re.fullmatch(r"([^\[\]]*)(?:\[(.*)\])?\s*", _STREAM.sub("", spec[len(file) :]), re.DOTALL)
     if match is None:
         raise ParameterError(f"arm {spec!r}: write parameters in one bracket at its end, as heart:3[verifier=oracle]")
     pairs = []
@@ -183,7 +198,7 @@ def _split_spec(spec: str) -> tuple[str, tuple[tuple[str, str], ...], int]:
         if not equals:
             raise ParameterError(f"arm {spec!r}: {piece!r} is not NAME=VALUE")
         pairs.append((name.strip(), value.strip().strip('"')))
-    return match[1].strip(), tuple(pairs), max(1, int(stream[1])) if stream else 1
+    return (file + match[1]).strip(), tuple(pairs), max(1, int(stream[1])) if stream else 1
 
 
 def _with_twin(one: _Written) -> list[_Written]:
@@ -212,5 +227,5 @@ def _strategy(one: _Written) -> Strategy:
         given["extract"] = read_as_task
     if one.tone != "neutral":
         return strategy(one.text, **given)
-    toned = [f"{part}@neutral" if _have("tone", part) else part for part in one.text.split("|")]
+    toned = [f"{part}@neutral" if _have("tone", part) else part for part in split_spec(one.text)]
     return strategy("|".join(toned), **given)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from emoagents.evaluation.arms import make_arms, split_arms
 from emoagents.evaluation.matching import matched_samples
 from emoagents.evaluation.oracle import Oracle, read_as_task
 from emoagents.evaluation.record import Plan, Record, Spent
+from emoagents.strategy_file import save_strategy
 
 
 def labels(*specs: str, **options: object) -> list[str]:
@@ -110,6 +113,23 @@ def test_a_spec_makes_the_same_arm_again() -> None:
     first = make_arms(specs, common={"verifier": "oracle"})
     again = make_arms([made.arm.spec for made in first], twins=False)
     assert [(m.arm.spec, m.strategy) for m in again] == [(m.arm.spec, m.strategy) for m in first]
+
+
+@pytest.mark.parametrize("name", ["a:b.toml", "a|b.toml", "a@b|c.toml", "a#1[2].toml"])
+def test_a_file_of_any_name_is_an_arm(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_strategy(EmotionPrompt("EP02"), name)
+    assert labels(name, f"{name}:EP03 | plain#2") == [
+        name,
+        f"{name}@neutral",
+        f"{name}:EP03 | plain#2",
+        f"{name}:EP03 | plain@neutral#2",
+    ]
+    assert labels(f"{name}:EP0?[placement=system]")[::2] == [
+        f"{name}:EP0{number}[placement=system]" for number in range(1, 10)
+    ]
+    twin = make_arms([name])[1].strategy
+    assert twin == EmotionPrompt("EP02", tone="neutral")
 
 
 @pytest.mark.parametrize(
