@@ -92,11 +92,12 @@ def make_arms(specs: Iterable[str], *, common: Mapping[str, str] | None = None, 
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """An arm as it is written: its strategies without their tone, the tone of those that have one, its parameters,
-    and those that were set for all arms."""
+    """An arm as it is written: its strategies without their tone, the tone of those that have one, the tone that they
+    have where none is written, its parameters, and those that were set for all arms."""
 
     text: str
     tone: str | None
+    own: str | None
     given: tuple[tuple[str, str], ...]
     common: tuple[tuple[str, str], ...]
     stream: int
@@ -115,7 +116,7 @@ class _Written:
 
     @property
     def _tone(self) -> str:
-        return "@neutral" if self.tone == "neutral" else ""
+        return "" if self.tone == self.own else f"@{self.tone}"
 
     @property
     def _stream(self) -> str:
@@ -162,11 +163,18 @@ def _read(spec: str, common: Mapping[str, str]) -> _Written:
     tones = {part.tone for part in parts if part.tone}
     if len(tones) > 1:
         raise ParameterError(f"arm {spec!r}: all its parts need the same tone")
-    tone = next(iter(tones), "emotional" if _have("tone", text) else None)
     if any(part.name == "resample" for part in parts):
         common = {"verifier": "oracle", **common}  # it needs one
     added = tuple((k, v) for k, v in common.items() if k not in dict(given) and _have(k, text))
-    return _Written("|".join(map(_toneless, split_spec(text))).strip(), tone, given, added, stream)
+    bare = _Written("|".join(map(_toneless, split_spec(text))).strip(), None, None, given, added, stream)
+    own = _tone_of(_strategy(bare)) if _have("tone", text) else None
+    return replace(bare, tone=next(iter(tones), own), own=own)
+
+
+def _tone_of(made: Strategy) -> str:
+    """Return the tone of a strategy: neutral only where all of its parts that have one are."""
+    tones = {getattr(part, "tone", "neutral") for part in getattr(made, "parts", (made,))}
+    return "neutral" if tones == {"neutral"} else "emotional"
 
 
 def _toneless(part: str) -> str:
@@ -225,7 +233,7 @@ def _strategy(one: _Written) -> Strategy:
     given: dict[str, Any] = {k: _SPECIAL[k](v) if k in _SPECIAL else v for k, v in one.parameters.items()}
     if "extract" not in given and _have("extract", one.text):
         given["extract"] = read_as_task
-    if one.tone != "neutral":
+    if one.tone == one.own:
         return strategy(one.text, **given)
-    toned = [f"{part}@neutral" if _have("tone", part) else part for part in split_spec(one.text)]
+    toned = [f"{part}@{one.tone}" if _have("tone", part) else part for part in split_spec(one.text)]
     return strategy("|".join(toned), **given)

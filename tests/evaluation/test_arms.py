@@ -132,6 +132,28 @@ def test_a_file_of_any_name_is_an_arm(name: str, tmp_path: Path, monkeypatch: py
     assert twin == EmotionPrompt("EP02", tone="neutral")
 
 
+def test_an_arm_is_of_the_tone_that_its_file_or_its_parameters_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_strategy(EmotionPrompt("EP02", tone="neutral") | Heart(tone="neutral"), "calm.toml")
+    save_strategy(EmotionPrompt("EP02", tone="neutral") | Heart(), "half.toml")
+    specs = ["calm.toml", "heart[tone=neutral]", "half.toml", "gsa"]
+    assert {made.arm.label: (made.arm.tone, made.arm.twin) for made in make_arms(specs)} == {
+        "calm.toml": ("neutral", None),
+        "heart[tone=neutral]": ("neutral", None),
+        "half.toml": ("emotional", "half.toml@neutral"),
+        "half.toml@neutral": ("neutral", "half.toml"),
+        "gsa": (None, None),
+    }
+    moved, calm = make_arms(["calm.toml@emotional"])
+    assert (moved.arm.label, calm.arm.label) == ("calm.toml@emotional", "calm.toml")
+    assert moved.strategy == EmotionPrompt("EP02") | Heart()
+    assert calm.strategy == EmotionPrompt("EP02", tone="neutral") | Heart(tone="neutral")
+    again = make_arms([moved.arm.spec, calm.arm.spec])
+    assert [(made.arm, made.strategy) for made in again] == [(made.arm, made.strategy) for made in (moved, calm)]
+
+
 @pytest.mark.parametrize(
     ("specs", "error", "says"),
     [
