@@ -93,7 +93,7 @@ class _Own:
     def __call__(self, item: Item, answer: str) -> Score:
         try:
             value = self.rule(item, answer)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise MetricError(
                 f"metric {self.name} failed on example {item.id}: {type(error).__name__}: {error}"
             ) from error
@@ -168,11 +168,11 @@ def _module(spec: str, place: str) -> ModuleType:
         raise _failed(spec, place, error) from error
     except ParameterError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(spec, place, error) from error
 
 
-def _failed(spec: str, place: str, error: Exception) -> ParameterError:
+def _failed(spec: str, place: str, error: BaseException) -> ParameterError:
     return ParameterError(f"metric {spec!r}: importing {place} failed: {type(error).__name__}: {error}")
 
 

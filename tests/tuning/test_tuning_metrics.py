@@ -68,6 +68,11 @@ def test_an_exception_becomes_one_kind_of_error() -> None:
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
+def test_a_metric_that_ends_the_process_is_a_metric_that_failed() -> None:
+    with pytest.raises(MetricError, match="failed on example q1: SystemExit: 3"):
+        make_metric(lambda item, answer: sys.exit(3))(ITEM, "a")
+
+
 def test_a_function_of_a_module_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_checks_1.py").write_text("def score(item, answer):\n    return answer in item.targets[0]\n")
     monkeypatch.chdir(tmp_path)
@@ -97,6 +102,7 @@ def test_a_function_of_a_file(tmp_path: Path) -> None:
         ("async def score(item, answer): ...", "checks.py:score", "is async"),
         ("def score(:", "checks.py:score", "importing checks.py failed: SyntaxError"),
         ("import no_such_thing_x", "checks.py:score", "importing checks.py failed: ModuleNotFoundError"),
+        ("raise SystemExit(3)", "checks.py:score", "importing checks.py failed: SystemExit"),
         ("1 / 0", "checks.py:score", "importing checks.py failed: ZeroDivisionError"),
     ],
 )
