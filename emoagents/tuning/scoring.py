@@ -6,10 +6,10 @@ import threading
 from collections import Counter
 
 from emoagents.errors import MetricError
-from emoagents.evaluation.task import Item
+from emoagents.evaluation.task import Item, Score
 from emoagents.tuning.metrics import Metric
 
-__all__ = ["Failures", "score_of"]
+__all__ = ["Failures", "judged", "score_of"]
 
 _REASONS = 20
 """Different reasons that are kept; more are counted only."""
@@ -46,6 +46,18 @@ class Failures:
         return f"{self.count} failed{f'; the first: {first}' if first else ''}"
 
 
+def judged(metric: Metric, item: Item, answer: str) -> Score:
+    """Return the metric's score of an answer.
+
+    Raises:
+        MetricError: the metric failed, or came to no verdict.
+    """
+    score = metric(item, answer)
+    if score.unjudged:
+        raise MetricError(f"metric {metric.name} came to no verdict on example {item.id}")
+    return score
+
+
 def score_of(metric: Metric, item: Item, answer: str, failures: Failures) -> float:
     """Return the metric's score of an answer, 0 to 1. What goes wrong in it is counted and raised.
 
@@ -53,10 +65,7 @@ def score_of(metric: Metric, item: Item, answer: str, failures: Failures) -> flo
         MetricError: the metric failed, or came to no verdict.
     """
     try:
-        score = metric(item, answer)
-        if score.unjudged:
-            raise MetricError(f"metric {metric.name} came to no verdict on example {item.id}")
+        return judged(metric, item, answer).value
     except MetricError as error:
         failures.add(error)
         raise
-    return score.value

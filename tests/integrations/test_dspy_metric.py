@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import weakref
 from typing import Any
 
 import pytest
@@ -125,6 +126,25 @@ def test_the_score_is_the_same_with_and_without_feedback_and_made_once() -> None
     pred = program_of(Plain())(question=question("one"))
     gc.collect()
     assert metric(gold, pred) == 0.3, "another prediction is another score"
+
+
+def test_a_metric_that_fails_on_a_prediction_is_asked_once() -> None:
+    calls: list[str] = []
+
+    def broken(item: Item, answer: str) -> float:
+        calls.append(answer)
+        raise LookupError("nobody knows")
+
+    metric = gepa_metric(make_metric(broken))
+    gold, pred = as_dspy(item()), program_of(Plain())(question=question("one"))
+    for name in (None, "ask"):
+        with pytest.raises(MetricError, match="nobody knows"):
+            metric(gold, pred, None, name, None)
+    assert (len(calls), metric.failures.count) == (1, 1)
+    seen = weakref.ref(pred)
+    del pred
+    gc.collect()
+    assert seen() is None, "the reason must not keep the prediction"
 
 
 def test_feedback_is_on_the_predictor_that_gepa_names() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import dspy
 
-from emoagents.errors import ParameterError
+from emoagents.errors import MetricError, ParameterError
 from emoagents.evaluation.task import Item
 from emoagents.result import Result
 from emoagents.tuning.data import question_of
@@ -109,9 +109,18 @@ class NumberMetric:
     def _score(self, example: dspy.Example, pred: dspy.Prediction) -> float:
         known = self._scores.get(pred, example)
         if known is None:
-            known = score_of(self.metric, item_of(example), str(pred.get("answer", "")), self.failures)
+            known = self._scored(item_of(example), str(pred.get("answer", "")))
             self._scores.put(pred, example, known)
+        if isinstance(known, str):
+            raise MetricError(known)
         return known
+
+    def _scored(self, item: Item, answer: str) -> float | str:
+        """Return the score, or why there is none."""
+        try:
+            return score_of(self.metric, item, answer, self.failures)
+        except MetricError as error:
+            return str(error)
 
 
 class GepaMetric(NumberMetric):
@@ -195,19 +204,19 @@ def _prompts_of(program: dspy.Module) -> dict[str, str]:
 
 
 class _Scores:
-    """Scores of predictions that are still alive."""
+    """Scores of predictions that are still alive; of one that can't be scored the reason."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref[Any], dspy.Example, float]] = {}
+        self._known: dict[int, tuple[weakref.ref[Any], dspy.Example, float | str]] = {}
         self._lock = threading.Lock()
 
-    def get(self, pred: dspy.Prediction, example: dspy.Example) -> float | None:
+    def get(self, pred: dspy.Prediction, example: dspy.Example) -> float | str | None:
         """Return the score that this prediction has for this example; None where none is known."""
         with self._lock:
             alive, of, score = self._known.get(id(pred), (None, None, 0.0))
         return score if alive is not None and alive() is pred and of is example else None
 
-    def put(self, pred: dspy.Prediction, example: dspy.Example, score: float) -> None:
+    def put(self, pred: dspy.Prediction, example: dspy.Example, score: float | str) -> None:
         """Keep a score as long as the prediction lives."""
         key = id(pred)
         with self._lock:

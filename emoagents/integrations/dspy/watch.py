@@ -16,6 +16,7 @@ from emoagents.errors import BudgetExceeded, EmoagentsError, MetricError, NoAnsw
 from emoagents.evaluation.task import Item, Score
 from emoagents.tuning.metrics import Metric
 from emoagents.tuning.progress import Tally
+from emoagents.tuning.scoring import judged
 
 __all__ = ["CountedMetric", "Stop", "Watch", "budget_ended"]
 
@@ -186,9 +187,7 @@ class CountedMetric:
             MetricError: as the metric does, or it came to no verdict. Stop: it never worked.
         """
         try:
-            score = self._metric(item, answer)
-            if score.unjudged:
-                raise MetricError(f"metric {self.name} came to no verdict on example {item.id}")
+            score = judged(self._metric, item, answer)
         except MetricError as error:
             self._watch.metric_failed(error, self._scored)
             self._watch.stop_here()
