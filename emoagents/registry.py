@@ -127,8 +127,10 @@ def parse_spec(spec: str) -> list[Part]:
     """Return the parts of a spec, with the names of their cards, or their files.
 
     Raises:
-        UnknownNameError: no strategy has that name. ParameterError: a part is empty or incomplete.
+        UnknownNameError: no strategy has that name. ParameterError: a part is empty or incomplete, or it is no text.
     """
+    if not isinstance(spec, str):
+        raise ParameterError(f"a strategy's spec is a text, as 'heart:3' or 'mine.toml', not {spec!r:.80}")
     return [_part(text.strip(), spec) for text in split_spec(spec)]
 
 

@@ -58,6 +58,12 @@ def test_the_tone() -> None:
         strategy("heart@angry")
 
 
+@pytest.mark.parametrize("spec", [5, None, Path("mine.toml"), b"heart"])
+def test_a_spec_is_a_text(spec: Any) -> None:
+    with pytest.raises(ParameterError, match=r"^a strategy's spec is a text, as 'heart:3' or 'mine.toml', not "):
+        strategy(spec)
+
+
 def test_pipes() -> None:
     first, second = parts(strategy("emotion_prompt:EP02@neutral | gsa:3"))
     assert (first.stimulus, first.tone, second.samples) == ("EP02", "neutral", 3)

@@ -304,6 +304,21 @@ def test_what_toml_can_not_hold(tmp_path: Path) -> None:
         save_strategy(Plain(), tmp_path / "mine.toml", notes=["half \ud800"])
 
 
+@pytest.mark.parametrize("notes", ["abc", [5], ["a", None], 5, None])
+def test_notes_that_are_no_texts(notes: Any, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=r"^notes must be a list of texts, as \['Chosen on our data.'\], not "):
+        save_strategy(Plain(), tmp_path / "mine.toml", notes=notes)
+    assert list(tmp_path.glob("*")) == []
+
+
+@pytest.mark.parametrize("path", [5, None, b"mine.toml", ["mine.toml"]])
+def test_what_is_no_path(path: Any) -> None:
+    with pytest.raises(ParameterError, match="a strategy's file is a path, or what the file holds, not "):
+        open_strategy(path)
+    with pytest.raises(ParameterError, match="written to a file's path, not to "):
+        save_strategy(Plain(), path)
+
+
 # -- files by hand, and wrong ones -------------------------------------------------------------------------------------
 
 

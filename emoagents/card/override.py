@@ -10,7 +10,7 @@ from emoagents.card.checks import LISTS, check, check_fits, check_ids
 from emoagents.card.load import build_card, read_toml
 from emoagents.card.models import Card
 from emoagents.card.words import toml_type
-from emoagents.errors import CardError
+from emoagents.errors import CardError, ParameterError
 
 __all__ = ["STRATEGY_KEYS", "given_card", "override_card", "signed"]
 
@@ -46,10 +46,12 @@ def given_card(source: str | Path | Mapping[str, Any]) -> tuple[Mapping[str, Any
     """Return what a card of one's own holds, and the name of its file.
 
     Raises:
-        CardError: it can't be read, or is not valid TOML.
+        CardError: it can't be read, or is not valid TOML. ParameterError: it is no card at all.
     """
     if isinstance(source, Mapping):
         return source, "(given in code)"
+    if not isinstance(source, str | Path):
+        raise ParameterError(f"a card or a strategy's file is a path, or what the file holds, not {source!r:.80}")
     try:
         path = Path(source).expanduser()
     except RuntimeError as error:  # no such user

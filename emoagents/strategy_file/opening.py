@@ -23,7 +23,7 @@ def open_strategy(path: str | Path, /, **parameters: Any) -> Strategy:
 
     Raises:
         CardError: the file can't be read, or a key or a value in it is wrong.
-        ParameterError: the file needs what is not given, or what is given is wrong.
+        ParameterError: the file needs what is not given, or what is given is wrong, or the path is none.
     """
     from emoagents.assembly import make_strategy  # which reads files by this package
 

@@ -42,9 +42,12 @@ def save_strategy(strategy: Strategy, path: str | Path, *, notes: Iterable[str] 
         notes: what is to be known of it, for people; added to the card's notes, of a pipe to its last card's.
 
     Raises:
-        ParameterError: it is no strategy of this library, or holds a key of the environment, or what TOML can't hold.
+        ParameterError: it is no strategy of this library, or holds a key of the environment, or what TOML can't hold;
+            or the notes are no texts.
         DataError: the file can't be written.
     """
+    if not isinstance(path, str | Path):
+        raise ParameterError(f"a strategy is written to a file's path, not to {path!r:.80}")
     tables = tables_of(strategy)
     tables = (*tables[:-1], _noted(tables[-1], notes))
     _write(Path(path).expanduser(), _as_toml(_data(tables)))
@@ -118,7 +121,10 @@ def _without_nothing(table: Table) -> Table:
 
 
 def _noted(table: Table, notes: Iterable[str]) -> Table:
-    whole = list(dict.fromkeys([*table.card.notes, *notes]))
+    given = None if isinstance(notes, str) or not isinstance(notes, Iterable) else list(notes)
+    if given is None or not all(isinstance(one, str) for one in given):
+        raise ParameterError(f"notes must be a list of texts, as ['Chosen on our data.'], not {notes!r:.80}")
+    whole = list(dict.fromkeys([*table.card.notes, *given]))
     return dataclasses.replace(table, card=table.card.model_copy(update={"notes": whole}))
 
 
