@@ -18,6 +18,7 @@ from emoagents import EmotionPrompt, Heart, Plain, SelfAggregation, load_card
 from emoagents.card import Card, Demo
 from emoagents.cli import main
 from emoagents.cli.diff import show_changes
+from emoagents.strategies.resample import Resample
 from emoagents.strategy_file import Change, save_strategy
 
 
@@ -219,3 +220,18 @@ def test_the_catalogue_takes_files(cli: Cli, tmp_path: Path) -> None:
     assert "default self_aggregation" in cli(f"strategies {tmp_path}/one.toml").out
     assert "stimulate" in cli(f"strategies --mermaid {tmp_path}/two.toml").out
     assert "holds several strategies" in cli(f"strategies {tmp_path}/two.toml").err
+
+
+def test_the_catalogue_shows_a_file_without_what_it_needs(cli: Cli, tmp_path: Path) -> None:
+    inner = Heart(rounds=2, verifier=str.isdigit, solver=Resample(verifier=str.isdigit))
+    for name, made in (("one", inner), ("two", EmotionPrompt() | inner), ("outer", SelfAggregation(4, solver=inner))):
+        save_strategy(made, tmp_path / f"{name}.toml")
+    status, out, err = cli(f"strategies '{tmp_path}/one.toml'")
+    assert (status, err) == (0, "")
+    assert "default none: it has to be given" in " ".join(out.split())
+    assert "a whole number from 0 to 1000; default 2" in " ".join(out.split())
+    facts = json.loads(cli(f"strategies '{tmp_path}/one.toml' --json").out)
+    assert facts["graph"] == json.loads(cli("strategies heart --json").out)["graph"]
+    assert cli(f"strategies '{tmp_path}/outer.toml'").status == 0
+    for name in ("one", "two"):
+        assert "graph TD" in cli(f"strategies --mermaid '{tmp_path}/{name}.toml'").out

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from emoagents.card import load_card
 from emoagents.cli.text import is_terminal
 from emoagents.errors import ParameterError
-from emoagents.registry import parse_spec, strategy, strategy_class, strategy_names
+from emoagents.registry import parse_spec, strategy_class, strategy_names
 
 if TYPE_CHECKING:
     from emoagents.card import Card
@@ -36,7 +36,9 @@ def show_strategies(name: str | None, *, mermaid: bool, memory: Path | None, as_
 
 def _draw(spec: str) -> None:
     with _busy():
-        drawing = strategy(spec).graph.get_graph().draw_mermaid()
+        from emoagents.cli.facts import to_look_at
+
+        drawing = to_look_at(spec).graph.get_graph().draw_mermaid()
     print(drawing.rstrip())
 
 

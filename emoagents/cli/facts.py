@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emoagents.card import Card, open_card
-from emoagents.registry import strategy, strategy_class, strategy_parameters
+from emoagents.card import Card, is_file, open_card
+from emoagents.registry import Part, parse_spec, strategy, strategy_class, strategy_parameters
 
 if typing.TYPE_CHECKING:
     from emoagents.strategies.base import Strategy
+    from emoagents.strategy_file.table import Pipeline
 
-__all__ = ["Facts", "Parameter", "facts_of", "in_words"]
+__all__ = ["Facts", "Parameter", "facts_of", "in_words", "to_look_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +66,48 @@ def facts_of(name: str, memory: Path | None = None) -> Facts:
         name: its card's name or file.
         memory: where the adaptive schedule keeps what it learned, None for the user's state folder.
     """
-    cls, made = strategy_class(name), strategy(name)
+    cls, made = strategy_class(name), to_look_at(name)
     file, learned = _learned(memory) if "memory" in strategy_parameters(cls) else (None, {})
-    return Facts(open_card(name), _parameters(made), made.expected_calls(), _edges(made), learned, file)
+    return Facts(open_card(name), _parameters(made, _needs(name)), made.expected_calls(), _edges(made), learned, file)
 
 
-def _parameters(made: Strategy) -> list[Parameter]:
+def to_look_at(spec: str) -> Strategy:
+    """Return a strategy that is not to run: of one file alone, without what it needs."""
+    if parse_spec(spec) != [Part(spec.strip())] or not is_file(spec):
+        return strategy(spec)
+    from emoagents.assembly import make_strategy
+    from emoagents.strategy_file.table import read_strategy
+
+    return make_strategy(_stood_in(read_strategy(spec)), {})
+
+
+def _stood_in(tables: Pipeline) -> Pipeline:
+    return tuple(
+        dataclasses.replace(
+            table,
+            parameters={**table.parameters, **({"verifier": bool} if "verifier" in table.needs else {})},
+            needs={},  # of anything else, the class's own default
+            solver=_stood_in(table.solver),
+        )
+        for table in tables
+    )
+
+
+def _needs(name: str) -> Mapping[str, str]:
+    from emoagents.strategy_file.table import read_strategy
+
+    return read_strategy(name)[0].needs if is_file(name) else {}
+
+
+def _parameters(made: Strategy, needs: Mapping[str, str]) -> list[Parameter]:
     helps = _helps(inspect.getdoc(type(made)) or "")
     return [
-        Parameter(name, in_words(type_), _default(getattr(made, name)), helps.get(name, ""))
+        Parameter(
+            name,
+            in_words(type_),
+            "none: it has to be given" if name in needs else _default(getattr(made, name)),
+            helps.get(name, ""),
+        )
         for name, type_ in strategy_parameters(type(made)).items()
     ]
 
