@@ -26,7 +26,8 @@ class CallJournal:
         folder: where the files lie.
 
     Attributes:
-        spent: what the replies cost that were there when it began.
+        spent: what the replies cost that were there when it began. unpriced: of how many the price is unknown; they
+            count as $0.
 
     Raises:
         DataError: the folder can't be written to.
@@ -39,6 +40,7 @@ class CallJournal:
 
     def __init__(self, folder: Path) -> None:
         self.spent = Hold(calls=0)
+        self.unpriced = 0
         self._files: list[IO[bytes]] = []
         self._index: dict[bytes, tuple[int, int]] = {}
         for path in sorted(folder.glob("calls-*.jsonl")):
@@ -93,7 +95,9 @@ class CallJournal:
             key = _key_of(line)
             if key is not None:
                 self._index[key] = (len(self._files) - 1, offset)
-                self.spent.add(_paid(line))
+                share = _share(line)
+                self.spent.add(_paid(share))
+                self.unpriced += share.get("cost_usd") is None
 
     def _at(self, number: int, offset: int) -> Any:
         file = self._files[number]
@@ -125,15 +129,19 @@ def _key_of(line: bytes) -> bytes | None:
         return None
 
 
-def _paid(line: bytes) -> Hold:
-    """Return what a reply's part of its request cost; requests are counted in parts of one."""
+def _share(line: bytes) -> dict[str, Any]:
+    """Return what is known of a reply's part of its request."""
     try:
-        share = json.loads(line)["answer"].get("share") or {}
-        of = share.get("of") or 1
-        tokens = (share.get("prompt_tokens") or 0) / of + (share.get("completion_tokens") or 0)
-        return Hold(1 / of, tokens, share.get("cost_usd") or 0.0)
+        return dict(json.loads(line)["answer"].get("share") or {})
     except (ValueError, KeyError, TypeError, AttributeError):
-        return Hold(1)
+        return {}
+
+
+def _paid(share: Mapping[str, Any]) -> Hold:
+    """Return what a reply's part of its request cost; requests are counted in parts of one."""
+    of = share.get("of") or 1
+    tokens = (share.get("prompt_tokens") or 0) / of + (share.get("completion_tokens") or 0)
+    return Hold(1 / of, tokens, share.get("cost_usd") or 0.0)
 
 
 def _digest(key: Any) -> bytes:

@@ -93,3 +93,13 @@ def test_a_record_survives_its_line_whatever_the_model_said(text: str) -> None:
     line = record.as_json()
     assert b"\n" not in line
     assert Record.from_json(line) == record
+
+
+def test_replies_of_an_unknown_price_are_counted(tmp_path: Path) -> None:
+    known = {"prompt_tokens": 3, "completion_tokens": 2, "cost_usd": 0.5, "of": 1}
+    first = CallJournal(tmp_path)
+    for name, share in {"a": known, "b": known | {"cost_usd": None}, "c": None}.items():
+        first.set({key(name): ({"text": name, "share": share}, None)})
+    first.close()
+    again = CallJournal(tmp_path)
+    assert (again.spent.calls, again.spent.tokens, again.spent.usd, again.unpriced) == (3, 10, 0.5, 2)
