@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from emoagents.cli.optimize_result import Ending
     from emoagents.evaluation.comparison import Comparison
     from emoagents.evaluation.findings import ArmRow
-    from emoagents.model.budget import Hold
     from emoagents.tuning.measure import Row
     from emoagents.tuning.search_result import Ranked
 
@@ -40,14 +39,16 @@ def print_ending(job: Job, ending: Ending, comparison: Comparison) -> int:
     return 1 if findings.missing or any(arm.failed for arm in findings.arms) else 0
 
 
-def _paid(job: Job) -> Hold:
-    """Return all that was ever paid in the folder, measurements and earlier runs of the command included."""
+def _paid(job: Job) -> dict[str, Any]:
+    """Return all that was ever paid in the folder, measurements and earlier runs of the command included; dollars are
+    None where the price of a call is unknown."""
     from contextlib import closing
+    from dataclasses import asdict
 
     from emoagents.evaluation.journal import CallJournal
 
     with closing(CallJournal(job.folder)) as journal:
-        return journal.spent
+        return asdict(journal.spent) | ({"usd": None} if journal.unpriced else {})
 
 
 def _role(job: Job, name: str) -> str:
@@ -57,7 +58,9 @@ def _role(job: Job, name: str) -> str:
 # -- for people ------------------------------------------------------------------------------------------------------
 
 
-def _print(console: Console, job: Job, ending: Ending, comparison: Comparison, found: list[Row], spent: Hold) -> None:
+def _print(
+    console: Console, job: Job, ending: Ending, comparison: Comparison, found: list[Row], spent: dict[str, Any]
+) -> None:
     from emoagents.cli.search import show_search
     from emoagents.evaluation.report.table import print_title, sayer
 
@@ -73,7 +76,7 @@ def _print(console: Console, job: Job, ending: Ending, comparison: Comparison, f
         show_search(console, ending.search)
     _print_changes(console, say, job, ending)
     print_title(console, say, "Cost")
-    say(f"All together: {spent.calls:,.0f} calls, {spent.tokens:,.0f} tokens, {_dollars(found, spent)}.")
+    say(f"All together: {_total(**spent)}.")
     for line in _per_answer(found):
         say(line)
     print_title(console, say, "The card")
@@ -87,7 +90,7 @@ def _print_table(console: Console, say: Callable[..., None], job: Job, found: li
 
     differences = [row.difference for row in found]
     columns = [
-        Column("examples", [f"{row.name} ({_role(job, row.name)})" for row in found], left=True),
+        Column("examples", [row.name for row in found], left=True),
         Column("n", ["0" if row.difference is None else str(row.difference.n) for row in found]),
         Column("before", [score(row.before.score if row.before else None) for row in found]),
         Column("after", [score(row.after.score if row.after else None) for row in found]),
@@ -97,6 +100,7 @@ def _print_table(console: Console, say: Callable[..., None], job: Job, found: li
         Column("p", [probability(d.p) if d else "" for d in differences], goes=1),
     ]
     print_columns(console, say, columns)
+    say(" ".join(f"{row.name}: {_role(job, row.name)}." for row in found))
 
 
 def _verdicts(job: Job, found: list[Row]) -> list[str]:
@@ -119,6 +123,7 @@ def _verdicts(job: Job, found: list[Row]) -> list[str]:
 
 def _limits(job: Job, ending: Ending, comparison: Comparison) -> list[str]:
     from emoagents.strategy_file import strategy_changes
+    from emoagents.tuning.measure import BEFORE
 
     sentences = []
     if not strategy_changes(job.strategy, ending.tuned):
@@ -135,7 +140,8 @@ def _limits(job: Job, ending: Ending, comparison: Comparison) -> list[str]:
         )
     for row in findings.arms:
         if row.failed and row.task in job.sets:
-            sentences.append(f"{row.failed:.0%} of {row.arm} on {row.task} failed, and are in no mean.")
+            arm = BEFORE if row.arm == BEFORE else "after"
+            sentences.append(f"{row.failed:.0%} of {arm} on {row.task} failed, and are in no mean.")
     return sentences
 
 
@@ -150,9 +156,9 @@ def _print_changes(console: Console, say: Callable[..., None], job: Job, ending:
         show_changes(console, changes)
 
 
-def _dollars(found: list[Row], spent: Hold) -> str:
-    known = all(arm is None or arm.usd is not None for row in found for arm in (row.before, row.after))
-    return f"${spent.usd:.4g}" if known else "price unknown"
+def _total(*, calls: float, tokens: float, usd: float | None) -> str:
+    dollars = "price unknown" if usd is None else f"${usd:.4g}"
+    return f"{calls:,.0f} calls, {tokens:,.0f} tokens, {dollars}"
 
 
 def _per_answer(found: list[Row]) -> list[str]:
@@ -167,7 +173,8 @@ def _per_answer(found: list[Row]) -> list[str]:
 def _count(arm: ArmRow) -> str:
     from emoagents.evaluation.report.words import cost, count
 
-    return f"{count(arm.answers)} samples of the model, {count(arm.tokens)} tokens, {cost(arm.usd)}."
+    samples = count(arm.answers)
+    return f"{samples} sample{'' if samples == '1' else 's'} of the model, {count(arm.tokens)} tokens, {cost(arm.usd)}."
 
 
 def _command(job: Job) -> str:
@@ -178,7 +185,9 @@ def _command(job: Job) -> str:
 # -- for machines ----------------------------------------------------------------------------------------------------
 
 
-def _as_data(job: Job, ending: Ending, comparison: Comparison, found: list[Row], spent: Hold) -> dict[str, Any]:
+def _as_data(
+    job: Job, ending: Ending, comparison: Comparison, found: list[Row], spent: dict[str, Any]
+) -> dict[str, Any]:
     from dataclasses import asdict
 
     from emoagents.strategy_file import strategy_changes
@@ -197,7 +206,7 @@ def _as_data(job: Job, ending: Ending, comparison: Comparison, found: list[Row],
         "measured": [_row(job, row) for row in found],
         "missing": comparison.findings.missing,
         "optimising": asdict(ending.progress),
-        "spent": asdict(spent),
+        "spent": spent,
         "changes": [{"place": c.place, "old": c.old, "new": c.new} for c in changes],
         "ranking": [] if ending.search is None else [_ranked(row) for row in ending.search.ranking],
         "notes": [*ending.notes, *(ending.search.notes if ending.search is not None else ())],
