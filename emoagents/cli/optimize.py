@@ -16,7 +16,7 @@ from emoagents.cli.optimize_options import OptimizeOptions
 from emoagents.cli.optimize_result import Ending, say_interrupted, write_card
 from emoagents.cli.optimize_screen import Screen
 from emoagents.cli.optimize_search import searched
-from emoagents.errors import RunError
+from emoagents.errors import ParameterError, RunError, UsageError
 
 if TYPE_CHECKING:
     from emoagents.context import Context
@@ -43,7 +43,8 @@ def run_optimization(options: OptimizeOptions) -> int:
     if loading.needs_fetching(job.context.door.name):
         loading.fetch()
     asyncio.run(_open_models(job))
-    job.folder.mkdir(parents=True, exist_ok=True)
+    job.folder.mkdir(exist_ok=True)
+    screen.say(f"kept in {job.folder}: the same command goes on from there")
     began = time.monotonic()
     with screen:
         first = _measured(job, screen, [job.strategy], job.context.budget)
@@ -57,7 +58,12 @@ def run_optimization(options: OptimizeOptions) -> int:
 async def _open_models(job: Job) -> None:
     """Open the models before any is paid: a missing key of the reflecting one must not show after the measurement."""
     for context in filter(None, (job.context, job.reflection)):
-        await context.door.backend()
+        try:
+            await context.door.backend()
+        except UsageError as error:
+            if context is not job.reflection or job.options.reflection_model is None:
+                raise
+            raise ParameterError(f"--reflection-model {job.options.reflection_model}: {error}") from error
 
 
 def _headline(job: Job, screen: Screen) -> None:
@@ -70,7 +76,6 @@ def _headline(job: Job, screen: Screen) -> None:
         screen.say("no --reflection-model: the same model proposes new texts")
     if job.reflection is not None and job.reflection.api_base != job.context.api_base:
         screen.say(f"{job.reflection.door.name} proposes new texts at its provider's own address, not at --api-base")
-    screen.say(f"kept in {job.folder}: the same command goes on from there")
 
 
 # -- measuring -------------------------------------------------------------------------------------------------------
@@ -114,8 +119,8 @@ def _left(job: Job, first: Comparison, seconds: float) -> Budget | None:
     budget = job.context.budget
     if first.outcome is not None and first.outcome.stopped_by:
         raise RunError(
-            "the budget ended in the first measurement: run the same command with a larger one to go on, "
-            f"or give fewer dev examples than {len(job.dev)}"
+            "the budget ended in the first measurement: the same command with a larger one goes on with what is "
+            f"missing of {sum(map(len, job.sets.values()))} examples"
         )
     _check_any_scored(first)
     spent = spent_on(first)
