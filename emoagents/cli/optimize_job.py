@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
 import math
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from emoagents.cli.context import context_of
 from emoagents.cli.inputs import checked_text, read_parameters
 from emoagents.cli.optimize_options import OptimizeOptions
-from emoagents.errors import MissingExtraError, ParameterError, UnknownNameError
+from emoagents.errors import MissingExtraError, ParameterError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from emoagents.context import Context
@@ -181,16 +183,21 @@ def _metric_and_items(options: OptimizeOptions) -> tuple[Metric, tuple[list[Item
     metric = make_metric(checked_text(name, "--metric"))
     columns = dict(read_parameters(options.columns, "--column"))
     own = name if name in METRICS else None
-    train, dev, test = (_items(s, columns, own) for s in (options.train, options.dev, options.test))
+    sets = {"train": options.train, "dev": options.dev, "test": options.test}
+    train, dev, test = (_items(part, source, columns, own) for part, source in sets.items())
     if options.dev is None:
         train, dev = split(train, _DEV_SHARE, options.seed)
     return metric, (train, dev, test)
 
 
-def _items(source: str | None, columns: Mapping[str, str], metric: str | None) -> list[Item]:
+def _items(part: str, source: str | None, columns: Mapping[str, str], metric: str | None) -> list[Item]:
+    """Return the examples of a file, whose ids say which part they are of: rows of two files go by the same number."""
     from emoagents.tuning.data import read_items
 
-    return [] if source is None else read_items(checked_text(source, "a file's name"), columns=columns, metric=metric)
+    if source is None:
+        return []
+    found = read_items(checked_text(source, "a file's name"), columns=columns, metric=metric)
+    return [replace(item, id=f"{part} {item.id}") for item in found]
 
 
 def _choices(options: OptimizeOptions, strategy: Strategy, context: Context) -> Choices:
@@ -203,12 +210,24 @@ def _choices(options: OptimizeOptions, strategy: Strategy, context: Context) -> 
     given = read_parameters(options.choices, "--choice")
     if any(map(is_setting, given)):
         raise ParameterError("--choice: a card holds no settings of the model, as temperature; compare those yourself")
-    found: Choices = {name: [part.strip() for part in text.split(",")] for name, text in given.items()}
+    found: Choices = {name: _values(strategy, name, text) for name, text in given.items()}
     found = found or [name for name in declared_choices(strategy) if not is_setting(name)]
     if not found:
         raise ParameterError(f"{strategy.title} declares no choices: say what to try, as --choice samples=3,5,9")
     configurations(strategy, context, found)
     return found
+
+
+def _values(strategy: Strategy, name: str, text: str) -> list[str | None]:
+    """Read values to try; "none" is none where the parameter may be None."""
+    from emoagents.tuning.places import checked_value, place_of
+
+    parts: list[str | None] = [part.strip() for part in text.split(",")]
+    if "none" in parts:
+        with contextlib.suppress(UsageError):
+            checked_value(strategy, place_of(strategy, name), name, None)
+            return [None if part == "none" else part for part in parts]
+    return parts
 
 
 def _check_prompts(options: OptimizeOptions, strategy: Strategy) -> None:
@@ -232,6 +251,10 @@ def _out(options: OptimizeOptions) -> Path:
         raise ParameterError(f"--out {out}: there is no folder {out.parent}")
     if out.is_dir():
         raise ParameterError(f"--out {out}: this is a folder")
+    try:
+        tempfile.TemporaryFile(dir=out.parent).close()
+    except OSError as error:
+        raise ParameterError(f"--out {out}: can't write to the folder {out.parent}: {error.strerror}") from None
     return out
 
 
@@ -281,11 +304,13 @@ def _code_of(metric: Metric) -> str | None:
 
 
 def _check_affordable(job: Job) -> None:
-    """See that the budget's calls reach for measuring twice at one call an example.
+    """See that no limit is 0, and that the budget's calls reach for measuring twice at one call an example.
 
     Raises:
         ParameterError: they do not.
     """
+    if job.context.budget is not None and (nothing := [k for k, v in asdict(job.context.budget).items() if v == 0]):
+        raise ParameterError(f"--budget {nothing[0]}=0 leaves nothing to measure or to optimise with")
     budget, items = job.context.budget, sum(map(len, job.sets.values()))
     least = math.ceil(_MEASURED * items)
     if budget is not None and budget.calls is not None and budget.calls <= least:
