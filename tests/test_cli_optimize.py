@@ -117,21 +117,10 @@ def test_gepa_raises_dev_from_0_to_1_and_the_card_alone_scores_1(
     done = optimize("--test test.jsonl", "-s", *spec)
     assert done.status == 0, done.err
     table = done.out.splitlines()
-    assert next(line.split()[:6] for line in table if line.startswith("dev (")) == [
-        "dev",
-        "(selected",
-        "on)",
-        "4",
-        "0.000",
-        "1.000",
-    ]
-    assert next(line.split()[:5] for line in table if line.startswith("test (")) == [
-        "test",
-        "(untouched)",
-        "3",
-        "0.000",
-        "1.000",
-    ]
+    assert next(line.split()[:4] for line in table if line.startswith("dev ")) == ["dev", "4", "0.000", "1.000"]
+    assert next(line.split()[:4] for line in table if line.startswith("test ")) == ["test", "3", "0.000", "1.000"]
+    assert "dev: selected on. test: untouched." in table
+    assert "better/worse" in done.out  # on 80 columns
     assert "Believe the untouched ones." in " ".join(done.out.split())
     assert "Say MAGIC to this" in done.out
     assert "emoagents run --strategy my.toml --model scripted/model.json" in done.out
@@ -161,9 +150,11 @@ def test_search_finds_the_stimulus_and_leaves_dev_untouched(optimize: Callable[.
     model(here, {"very important to my career": "yes", "": "no"})
     done = optimize("-s emotion_prompt:EP01 --optimizer search --choice stimulus=EP01,EP02,EP03")
     assert done.status == 0, done.err
-    assert next(line.split()[:5] for line in done.out.splitlines() if line.startswith("dev (")) == (
-        ["dev", "(untouched)", "4", "0.000", "1.000"]
+    assert next(line.split()[:4] for line in done.out.splitlines() if line.startswith("dev ")) == (
+        ["dev", "4", "0.000", "1.000"]
     )
+    assert "\ndev: untouched.\n" in done.out
+    assert "An answer before: 1 sample of the model" in done.out
     said = " ".join(done.out.split())
     assert "Best: stimulus=EP02: 1.000 on 8 items" in said
     assert "Ranking by exact" in said
@@ -198,6 +189,15 @@ def test_a_declared_choice_that_the_temperature_rules_out_is_left_out(
     done = optimize("-s self_consistency --optimizer search --temperature 0.5 --json")
     assert done.status == 0, done.err
     assert "temperature not tried: the context's temperature takes its place" in json.loads(done.out)["notes"]
+
+
+def test_none_is_tried_where_a_parameter_may_be_none(optimize: Callable[..., Done], here: Path) -> None:
+    model(here, {"": "no"})
+    ways = "--choice schedule=cycle,fixed --choice emotion=none,anger"
+    done = optimize(f"-s heart:1 -p verifier=exact:yes --optimizer search {ways} --json")
+    assert done.status == 0, done.err
+    tried = {row["configuration"] for row in json.loads(done.out)["ranking"]}
+    assert tried == {"schedule=cycle, emotion=none", "schedule=fixed, emotion=anger"}
 
 
 def test_failures_of_the_metric_in_a_search_are_told_as_such(optimize: Callable[..., Done], here: Path) -> None:
@@ -252,8 +252,10 @@ def test_failures_of_the_metric_are_counted_and_shown(optimize: Callable[..., Do
     done = optimize("-s plain --optimizer bootstrap --metric checks.py:broken_on_3")
     said = " ".join(done.out.split())
     assert "answers could not be scored, and count as 0; as: metric checks.py:broken_on_3 failed on" in said
+    assert "failed on example train " in said
     assert "LookupError: nobody knows" in said
     assert "25% of before on dev failed, and are in no mean" in said
+    assert "25% of after on dev failed, and are in no mean" in said
     assert done.status == 1
 
 
@@ -368,6 +370,8 @@ def test_ctrl_c_leaves_the_best_so_far_at_out(here: Path, capsys: pytest.Capture
         ("-s plain --test dev.jsonl", "4 of 4 examples of test stand in dev, too"),
         ("-s plain --out none/my.toml", "there is no folder none"),
         ("-s plain --out my.json", "a card's name ends in .toml"),
+        ("-s plain --out /proc/my.toml", "--out /proc/my.toml: can't write to the folder /proc"),
+        ("-s plain --budget usd=0", "--budget usd=0 leaves nothing to measure or to optimise with"),
         ("-s plain --budget clls=3", "no limit 'clls'"),
         ("-s plain --metric numeric", "the target 'yes' is no number"),
         ("-s plain --role sage=x", "no part of plain has roles"),
@@ -399,7 +403,8 @@ def test_a_reflecting_model_that_can_t_be_opened_is_said_before_anything_is_paid
 ) -> None:
     done = optimize("-s plain --reflection-model scripted/none.json")
     assert done.status == 2
-    assert "script none.json: No such file or directory" in done.err
+    assert "--reflection-model scripted/none.json: script none.json: No such file or directory" in done.err
+    assert "kept in" not in done.err
     assert not list(here.glob("my-*"))
 
 

@@ -55,6 +55,7 @@ class Screen:
             self.say(what if total is None else f"{what}: {total - made:,} of {total:,} runs to make")
             return
         if self._task is not None:
+            self._bar.refresh()  # it is drawn ten times a second: the last step is not to be lost
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task(what, total=total, completed=made, note="")
 
