@@ -164,10 +164,14 @@ def test_search_finds_the_stimulus_and_leaves_dev_untouched(optimize: Callable[.
     assert strategy("my.toml").stimulus == "EP02"
 
 
-def test_nothing_better_is_said_plainly_and_the_card_is_written(optimize: Callable[..., Done], here: Path) -> None:
+def test_nothing_better_is_said_plainly_and_the_card_is_written(
+    optimize: Callable[..., Done], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model(here, {"": "no"})
+    monkeypatch.setenv("COLUMNS", "30")
     done = optimize("-s emotion_prompt:EP01 --optimizer search --choice stimulus=EP01,EP02")
     said = " ".join(done.out.split())
+    assert "\ndev: untouched.\n" in done.out  # however narrow
     assert "dev: no difference was shown, the interval includes 0." in said
     assert "Nothing better was found: the card is the strategy as it began." in said
     assert "No way is better than the default on train (1 other way scored the same): the default is kept." in said
@@ -197,7 +201,7 @@ def test_none_is_tried_where_a_parameter_may_be_none(optimize: Callable[..., Don
     done = optimize(f"-s heart:1 -p verifier=exact:yes --optimizer search {ways} --json")
     assert done.status == 0, done.err
     tried = {row["configuration"] for row in json.loads(done.out)["ranking"]}
-    assert tried == {"schedule=cycle, emotion=none", "schedule=fixed, emotion=anger"}
+    assert tried >= {"schedule=cycle, emotion=none", "schedule=fixed, emotion=anger"}
 
 
 def test_failures_of_the_metric_in_a_search_are_told_as_such(optimize: Callable[..., Done], here: Path) -> None:
