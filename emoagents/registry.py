@@ -13,6 +13,7 @@ import functools
 import importlib
 import os
 import re
+import sys
 import typing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -106,8 +107,13 @@ def class_named(name: str) -> type[Strategy]:
 
 def strategy_parameters(cls: type[Strategy]) -> dict[str, Any]:
     """Return the parameters of a strategy's class with their types."""
-    types = typing.get_type_hints(cls, include_extras=True)
+    types = typing.get_type_hints(cls, _names_around(cls), include_extras=True)
     return {f.name: types[f.name] for f in dataclasses.fields(typing.cast(Any, cls)) if f.init}
+
+
+def _names_around(cls: type) -> dict[str, Any]:
+    """Return what annotations may name: by itself, `get_type_hints` shows a function in them no name of its module."""
+    return {name: value for base in reversed(cls.__mro__) for name, value in vars(sys.modules[base.__module__]).items()}
 
 
 def part_parameters(name: str) -> dict[str, Any]:

@@ -58,6 +58,7 @@ STRATEGIES: dict[str, Strategy] = {
     "staged": Staged("four_span", turns=3, guard="off", locale="de"),
     "staged in it": SelfAggregation(2, solver=EmotionPrompt() | Staged("four_span", guard="off")),
     "support": SupportDialogue(method="vanilla", guard="off", shots=2, planner="uniform:3"),
+    "documents": CoEM(documents=(Path(__file__),)),
     "coem": CoEM(arm="rag", ranker="bm25", answer=(Field(name="label", choices=["a", "b"]),), window=99),
 }
 
