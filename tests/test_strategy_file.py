@@ -89,17 +89,20 @@ def test_a_file_holds_the_whole_strategy(name: str, tmp_path: Path) -> None:
 def test_a_file_is_for_people_to_read(tmp_path: Path) -> None:
     text = written(EmotionPrompt("EP03") | Heart(rounds=1), tmp_path).read_text()
     assert text.startswith('[[pipe]]\nstrategy = "emotion_prompt"\n')
-    assert '[pipe.parameters]\nstimulus = "EP03"\n' in text
-    assert "[pipe.parameters]\nrounds = 1\n" in text
+    assert '[pipe.parameters]\nrule = "all"\ntone = "emotional"\nstimulus = "EP03"\n' in text
+    assert "[pipe.parameters]\nsamples = 1\nrounds = 1\n" in text
     assert 'text = """\n{{phrase}}\n\nYour answer was checked' in text
     assert not {"demos = []", 'note = ""', "= {}"} & set(text.splitlines())
 
 
-def test_only_what_differs_from_the_defaults_is_a_parameter(tmp_path: Path) -> None:
-    own = load_card("heart").model_copy(update={"defaults": {"rounds": 7, "tone": "neutral"}})
+def test_what_the_cards_defaults_say_is_no_parameter(tmp_path: Path) -> None:
+    own = load_card("heart").model_copy(update={"defaults": {"rounds": 7, "tone": "neutral", "samples": 2}})
     made = Heart(tone="emotional", card=own)
     data = tomllib.loads(written(made, tmp_path).read_text())
-    assert (data["parameters"], data["defaults"]["rounds"]) == ({"tone": "emotional"}, 7)
+    assert (data["parameters"], data["defaults"]["rounds"]) == (
+        {"schedule": "alternate", "history": "keep", "tone": "emotional"},
+        7,
+    )
     assert open_strategy(tmp_path / "mine.toml") == made
 
 
@@ -179,6 +182,25 @@ def test_sentences_of_ones_own_survive(tmp_path_factory: Any, text: str) -> None
     made = EmotionPrompt(f"a {text}, b")
     save_strategy(made, path)
     assert open_strategy(path) == made
+
+
+def test_a_file_states_the_defaults_that_its_card_does_not(tmp_path: Path) -> None:
+    nested = SelfAggregation(2, solver=Resample(verifier=is_short))
+    data = tomllib.loads(written(nested, tmp_path).read_text())
+    assert data["parameters"] == {
+        "method": "synthesize",
+        "diversity": "temperature",
+        "order": "shuffled",
+        "loops": 1,
+        "extract": "auto",
+        "samples": 2,
+    }
+    assert {*data["parameters"], *data["defaults"], "k", "card", "solver"} == {*part_parameters("gsa")}
+    assert "parameters" not in data["solver"]
+    opened = open_strategy(tmp_path / "mine.toml", **{"solver.verifier": is_short})
+    assert opened == nested
+    (change,) = strategy_changes(Heart(), Heart(solver=opened))
+    assert change.new == "self_aggregation (samples = 2, solver = resample (samples = 4, verifier = <is_short>))"
 
 
 def test_notes_are_added_once(tmp_path: Path) -> None:

@@ -120,8 +120,9 @@ def _told(*parts: Table | None) -> str | None:
 
 
 def _told_one(table: Table) -> str:
-    primary, known = table.cls.primary, _settings(table)
-    given = [*([primary] if primary in known and primary not in table.parameters else []), *table.parameters]
+    primary, known, usual = table.cls.primary, _settings(table), defaults_of(table)
+    other = [name for name, value in table.parameters.items() if value != usual.get(name)]
+    given = [*([primary] if primary in known and primary not in other else []), *other]
     inner = [f"{name} = {_text(known[name])}" for name in (*given, *table.needs) if name in known]
     inner += [f"solver = {_told(*table.solver)}"] if table.solver else []
     return f"{table.name} ({', '.join(inner)})" if inner else table.name

@@ -34,8 +34,8 @@ _SHORTEST_SECRET = 12
 def save_strategy(strategy: Strategy, path: str | Path, *, notes: Iterable[str] = ()) -> None:
     """Write a strategy to a TOML file that `open_strategy`, `registry.strategy` and the command line take.
 
-    The file is complete: which strategy, parameters that differ from the defaults, the whole card, what is nested and
-    piped. A parameter that can't be data (a function, an object) is named in its `needs`. Paths stand there as they
+    The file is complete: which strategy, parameters that are not the card's defaults, the whole card, what is nested
+    and piped. A parameter that can't be data (a function, an object) is named in its `needs`. Paths stand there as they
     were given. An existing file is replaced at once, and kept if anything fails.
 
     Args:
@@ -139,9 +139,16 @@ def _table_data(table: Table) -> dict[str, Any]:
     data = table.card.model_dump(by_alias=True, exclude_defaults=True)
     if table.cls.name != "staged":
         data["strategy"] = table.cls.name
-    data |= {"needs": list(table.needs), "parameters": dict(table.parameters)}
+    data |= {"needs": list(table.needs), "parameters": _fixed(table)}
     data |= {"solver": _data(table.solver)} if table.solver else {}
     return {key: data[key] for key in (*_FIRST, *_THEN, *_LAST) if data.get(key) not in (None, "", [], {})}
+
+
+def _fixed(table: Table) -> dict[str, Any]:
+    """Return the parameters, with the class's defaults that the card does not name: a later version may have others."""
+    unnamed = {name: value for name, value in defaults_of(table).items() if name not in table.card.defaults}
+    kept = {name: value for name, value in unnamed.items() if value is not None and name not in table.needs}
+    return {**kept, **table.parameters}
 
 
 class _Text(str):

@@ -31,7 +31,8 @@ class Table:
 
     Attributes:
         cls: its class. card: its whole card.
-        parameters: those that differ from the card's and the class's defaults, as plain data.
+        parameters: those that a file gives, as plain data; of a strategy, those that differ from the card's and the
+            class's defaults.
         needs: parameters that can't be data; each with what it was, where that is known.
         solver: what it nests; empty: nothing.
         path, place: the file and the dotted place in it, for errors.
