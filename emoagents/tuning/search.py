@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from emoagents.context import Context
 from emoagents.errors import ParameterError, RunError
 from emoagents.evaluation.extra import require_evaluation
+from emoagents.evaluation.report.words import plural
 from emoagents.evaluation.task import Item
 from emoagents.model.budget import Hold
 from emoagents.model.ledger import Usage
@@ -44,10 +45,10 @@ async def search(
 
     The rule is Sequential Halving (Karnin, Koren and Somekh, "Almost Optimal Exploration in Multi-Armed Bandits", ICML
     2013, PMLR 28(3):1238-1246): with T runs and n configurations there are ceil(log2 n) rounds; in each, every
-    surviving configuration is run on the next floor(T / (survivors x rounds)) items, and the better half, rounded up,
-    goes on. "Better" is the mean score over all items so far, so that no run is thrown away; ties go to fewer answers
+    surviving configuration is run on the next floor(T / (survivors x k)) items, and the better half, rounded up, goes
+    on; k is the number of rounds, or less where the items run out (see `plan_rounds`). "Better" is the mean score over all items so far, so that no run is thrown away; ties go to fewer answers
     drawn from the model, then to the order given, the default first. All survivors meet the same items, in one order
-    drawn with the seed; where the items run out, none is asked twice and the rest of T is not spent. Where T reaches
+    drawn with the seed, and none is asked twice; what is left over of T is said. Where T reaches
     for all items of all configurations, everything is measured in one round. Where T has no room for one item a
     configuration in the first round, as many configurations as it has room for are drawn with the seed. The default
     is always among them.
@@ -81,9 +82,8 @@ async def search(
     space = configurations(strategy, context, choices, most=most, seed=seed, also=also)
     identity = identity_of(strategy, context, order, metric_name(metric), seed)
     with SearchJournal(None if journal is None else Path(journal), identity) as kept:
-        whole = _Search(
-            space, order, fresh, metric, context, kept, plan_rounds(len(space.configurations), len(order), runs)
-        )
+        rounds = plan_rounds(len(space.configurations), len(order), runs)
+        whole = _Search(space, order, fresh, metric, context, kept, rounds, runs - sum(one.runs for one in rounds))
         return await whole.run(seed, on_event or _ignore)
 
 
@@ -103,9 +103,10 @@ class _Search:
         context: Context,
         journal: SearchJournal,
         rounds: Sequence[Round],
+        unused: int,
     ) -> None:
         self._space, self._order, self._fresh, self._rounds = space, order, fresh, rounds
-        self._metric, self._journal = metric, journal
+        self._metric, self._journal, self._unused = metric, journal, unused
         pooled = context if context.pool is not None else context.pooled(_spent(journal.usage))
         self._runner = Runner(pooled, metric, journal, self._on_made)
         self._lasted = dict.fromkeys((one.index for one in space.configurations), 0)
@@ -229,6 +230,8 @@ class _Search:
         yield from self._space.notes
         if self._runner.ended:
             yield "The budget ended before the search did: this is the best so far."
+        if self._unused:
+            yield f"Not needed of the runs allowed: {self._unused:,}, for {self._why_unused()}."
         if self._space.left_out:
             yield f"{self._space.left_out:,} of {self._space.total:,} combinations were not drawn: more runs try more."
         if self._space.refused:
@@ -243,6 +246,13 @@ class _Search:
         seen = {item_key(item) for item in self._order}
         if doubles := sum(item_key(item) in seen for item in self._fresh):
             yield f"{doubles} of the held-out items are among those that the search saw: leave them out."
+
+    def _why_unused(self) -> str:
+        if len(self._rounds) == 1:
+            return "every configuration was run on every item"
+        if self._rounds[-1].end == len(self._order):
+            return f"the last survivors were run on all {plural(len(self._order), 'item')}"
+        return "they are too few for another item a configuration"
 
     # -- events --------------------------------------------------------------------------------------------------
 

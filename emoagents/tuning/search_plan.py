@@ -32,22 +32,32 @@ def plan_rounds(configurations: int, items: int, runs: int) -> list[Round]:
     """Return the rounds for n configurations and a budget of T runs.
 
     Where T reaches for all items of all configurations there is one round, of everything. Else there are ceil(log2 n)
-    rounds (the paper's section 5): in each, every survivor is run on the next floor(T / (survivors x rounds)) items
-    that it has not been run on, as far as there are any, and of s survivors ceil(s / 2) go on.
+    rounds: in each, every survivor is run on the next floor(T / (survivors x k)) items that it has not been run on, as
+    far as there are any, and of s survivors ceil(s / 2) go on. In the paper (section 5) k is the number of rounds. Late
+    rounds for which no items are left need nothing, so here k is the smallest number with which all rounds together
+    take T at most: what would be left over goes to the early rounds, whose cuts are the rashest.
     """
     if configurations * items <= runs:
         return [Round(configurations, 0, items)]
-    count, survivors, reached = _rounds(configurations), configurations, 0
+    count = _rounds(configurations)
+    plans = (_halving(configurations, items, runs // k, count) for k in range(1, count + 1))
+    return next(plan for plan in plans if sum(one.runs for one in plan) <= runs)
+
+
+def _halving(configurations: int, items: int, share: int, count: int) -> list[Round]:
+    """Return the rounds where each may take a share of the runs."""
+    survivors, reached = configurations, 0
     found = []
     for _ in range(count):
-        end = min(items, reached + runs // (survivors * count))
+        end = min(items, reached + share // survivors)
         found.append(Round(survivors, reached, end))
         survivors, reached = (survivors + 1) // 2, end
     return found
 
 
 def most_configurations(items: int, runs: int) -> int:
-    """Return how many configurations a budget has room for: each needs an item in the first round.
+    """Return how many configurations a budget has room for: of its equal shares for the rounds, the first must reach
+    for an item each.
 
     Raises:
         ParameterError: not even for two.

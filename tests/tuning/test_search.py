@@ -80,8 +80,8 @@ def test_it_finds_the_stimulus_that_works() -> None:
     assert result.best.context.model is model
     assert (result.best.mean, result.default.mean) == (1.0, 0.0)
     assert result.stopped_by == "complete"
-    assert [(one.survivors, one.end - one.start) for one in result.rounds] == [(11, 4), (6, 7), (3, 9), (2, 0)]
-    assert result.runs == len(model.calls) == result.usage.calls == 44 + 42 + 27
+    assert [(one.survivors, one.end - one.start) for one in result.rounds] == [(11, 8), (6, 12), (3, 0), (2, 0)]
+    assert result.runs == len(model.calls) == result.usage.calls == 88 + 72
     assert result.difference is not None
     assert result.difference.difference == 1.0
     assert result.difference.n == result.default.n
@@ -93,9 +93,18 @@ def test_all_survivors_are_asked_the_same_items_and_none_twice() -> None:
     asked = Counter(call.prompt for call in model.calls)
     assert set(asked.values()) == {1}
     by_question = Counter(prompt.partition("?")[0] for prompt in asked)
-    assert sorted(by_question.values(), reverse=True) == [11] * 4 + [6] * 7 + [3] * 9
-    assert [one.n for one in result.ranking] == [20] * 3 + [11] * 3 + [4] * 5
+    assert sorted(by_question.values(), reverse=True) == [11] * 8 + [6] * 12
+    assert [one.n for one in result.ranking] == [20] * 6 + [8] * 5
     assert [one.rounds for one in result.ranking] == [4, 4, 3, 2, 2, 2, 1, 1, 1, 1, 1]
+
+
+def test_what_late_rounds_do_not_need_goes_to_the_early_ones_and_the_rest_is_said() -> None:
+    rounds = plan_rounds(33, 10, 200)
+    assert [(one.survivors, one.runs) for one in rounds][:3] == [(33, 66), (17, 51), (9, 45)]
+    assert sum(one.runs for one in rounds) == 162  # with equal shares 102, and the first cut on one item
+    notes = find(runs=176).notes
+    assert "Not needed of the runs allowed: 16, for the last survivors were run on all 20 items." in notes
+    assert not any("Not needed" in note for note in find(count=4, runs=44).notes)
 
 
 def test_a_budget_that_reaches_measures_everything() -> None:
@@ -153,7 +162,7 @@ def test_no_more_configurations_would_fit(size: int, runs: int) -> None:
     most = most_configurations(size, runs)
     assert plan_rounds(most, size, runs)[0].end >= 1
     assert (most + 1) * size > runs
-    assert plan_rounds(most + 1, size, runs)[0].end == 0
+    assert (most + 1) * len(plan_rounds(most + 1, size, runs)) > runs
 
 
 # -- the context, several choices ------------------------------------------------------------------------------------
@@ -317,7 +326,7 @@ def test_its_events_tell_what_happens() -> None:
     events: list[dict[str, Any]] = []
     find(runs=176, on_event=events.append)
     assert [e["event"] for e in events if e["event"] != "run"] == ["begin", *["round", "ranked"] * 4, "end"]
-    assert sum(e["event"] == "run" for e in events) == events[0]["runs"] == 113
+    assert sum(e["event"] == "run" for e in events) == events[0]["runs"] == 160
     assert events[-1]["best"] == "stimulus=EP10"
     json.dumps(events)
 
@@ -513,7 +522,7 @@ def test_a_killed_search_goes_on_and_asks_nothing_twice(tmp_path: Path) -> None:
     model = ScriptedModel(obeys)
     result = find(model=model, runs=176, journal=file)
     assert (result.best.label, result.resumed) == ("stimulus=EP10", kept)
-    assert len(model.calls) == 113 - kept
+    assert len(model.calls) == 160 - kept
 
 
 # -- on the screen ---------------------------------------------------------------------------------------------------
