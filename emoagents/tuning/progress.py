@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-__all__ = ["Failures", "OnProgress", "Progress", "Tally"]
+__all__ = ["HOPELESS", "Failures", "OnProgress", "Progress", "Tally"]
+
+HOPELESS = 20
+"""Runs, or answers to score, that fail one after another before any succeeds, until an optimisation gives up."""
 
 _REASONS = 3
 """Reasons of each kind of failure that are kept."""

@@ -46,12 +46,12 @@ async def search(
     The rule is Sequential Halving (Karnin, Koren and Somekh, "Almost Optimal Exploration in Multi-Armed Bandits", ICML
     2013, PMLR 28(3):1238-1246): with T runs and n configurations there are ceil(log2 n) rounds; in each, every
     surviving configuration is run on the next floor(T / (survivors x k)) items, and the better half, rounded up, goes
-    on; k is the number of rounds, or less where the items run out (see `plan_rounds`). "Better" is the mean score over all items so far, so that no run is thrown away; ties go to fewer answers
-    drawn from the model, then to the order given, the default first. All survivors meet the same items, in one order
-    drawn with the seed, and none is asked twice; what is left over of T is said. Where T reaches
-    for all items of all configurations, everything is measured in one round. Where T has no room for one item a
-    configuration in the first round, as many configurations as it has room for are drawn with the seed. The default
-    is always among them.
+    on; k is the number of rounds, or less where the items run out (see `plan_rounds`). "Better" is the mean score over
+    all items so far, so that no run is thrown away; ties go to fewer answers drawn from the model, then to the order
+    given, the default first. All survivors meet the same items, in one order drawn with the seed, and none is asked
+    twice; what is left over of T is said. Where T reaches for all items of all configurations, everything is measured
+    in one round. Where T has no room for one item a configuration in the first round, as many configurations as it has
+    room for are drawn with the seed. The default is always among them.
 
     Args:
         strategy, context: the default. All runs draw on one budget, the context's, earlier runs of the journal

@@ -16,12 +16,10 @@ from emoagents.together import together
 from emoagents.tuning.choices import CONTEXT, Configuration
 from emoagents.tuning.metric_task import MetricTask, metric_name
 from emoagents.tuning.metrics import Metric
+from emoagents.tuning.progress import HOPELESS
 from emoagents.tuning.search_journal import Made, SearchJournal, item_key
 
 __all__ = ["Runner"]
-
-_HOPELESS = 20
-"""Runs that fail one after another, before any succeeds, until a search gives up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +97,8 @@ class Runner:
         self._on_made(work.configuration, work.item, made)
         self._now += 1
         self._failed_now += made.status == "failed"
-        if self._failed_now == self._now == _HOPELESS == len(self.made):
-            raise RunError(f"the first {_HOPELESS} runs all failed, the last because: {made.error}")
+        if self._failed_now == self._now == HOPELESS == len(self.made):
+            raise RunError(f"the first {HOPELESS} runs all failed, the last because: {made.error}")
 
     async def _make(self, work: _Work) -> Made:
         task = _Booked(self._metric)

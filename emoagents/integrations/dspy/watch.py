@@ -15,15 +15,13 @@ from dspy.utils.callback import BaseCallback
 from emoagents.errors import BudgetExceeded, EmoagentsError, MetricError, NoAnswerError, RunError, UsageError
 from emoagents.evaluation.task import Item, Score
 from emoagents.tuning.metrics import Metric
-from emoagents.tuning.progress import Tally
+from emoagents.tuning.progress import HOPELESS, Tally
 from emoagents.tuning.scoring import judged
 
 __all__ = ["CountedMetric", "Stop", "Watch", "budget_ended"]
 
-_HOPELESS = 20
-"""Runs, or answers to score, that fail one after another before any succeeds, until the optimisation gives up."""
 _MUTE = 3
-"""The same for proposals. They are few and one after another, and a dead model takes its time over each."""
+"""Proposals that fail one after another before any succeeds, until it gives up. They are few and one after another, and a dead model takes its time over each."""
 
 _LOOK = 0.02
 """Seconds."""
@@ -112,8 +110,8 @@ class Watch(BaseCallback):  # type: ignore[misc]
 
     def _give_up_if_hopeless(self) -> None:
         now = self._tally.progress
-        if now.failed_runs.count == now.runs >= _HOPELESS:
-            self.error = RunError(f"the first {_HOPELESS} runs all failed, as: {now.failed_runs.reasons[0]}")
+        if now.failed_runs.count == now.runs >= HOPELESS:
+            self.error = RunError(f"the first {HOPELESS} runs all failed, as: {now.failed_runs.reasons[0]}")
 
     # -- scores of variants ------------------------------------------------------------------------------------------
 
@@ -165,7 +163,7 @@ class Watch(BaseCallback):  # type: ignore[misc]
     def metric_failed(self, error: MetricError, scored: int) -> None:
         """Take in an answer that the metric failed on, and how many it has scored."""
         self._tally.metric_failed(str(error))
-        if not scored and self._tally.progress.failed_metrics.count >= _HOPELESS:
+        if not scored and self._tally.progress.failed_metrics.count >= HOPELESS:
             self.error = error
 
 
