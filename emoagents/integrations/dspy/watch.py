@@ -21,7 +21,7 @@ from emoagents.tuning.scoring import judged
 __all__ = ["CountedMetric", "Stop", "Watch", "budget_ended"]
 
 _MUTE = 3
-"""Proposals that fail one after another before any succeeds, until it gives up. They are few and one after another, and a dead model takes its time over each."""
+"""Proposals that fail before any succeeds, until it gives up: a dead model takes its time over each."""
 
 _LOOK = 0.02
 """Seconds."""
