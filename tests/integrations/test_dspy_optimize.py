@@ -165,7 +165,7 @@ def test_a_budget_that_ends_at_once_leaves_the_strategy_as_it_was(optimizer: str
 
 def test_bootstrap_keeps_what_it_found_when_the_budget_ends() -> None:
     work = optimisation(
-        SelfAggregation(samples=2), "bootstrap", ScriptedModel({"": "yes"}), train=items(9), budget=Budget(calls=7)
+        SelfAggregation(samples=2), "bootstrap", ScriptedModel({"": "yes"}), train=items(9), budget=Budget(calls=5)
     )
     assert len(prompts_of(work.run())["synthesize"].demos) == 2
     assert work.stopped_by == "budget"
