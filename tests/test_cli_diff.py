@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import shlex
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -16,31 +13,12 @@ from rich.console import Console
 
 from emoagents import EmotionPrompt, Heart, Plain, SelfAggregation, load_card
 from emoagents.card import Card, Demo
-from emoagents.cli import main
 from emoagents.cli.diff import show_changes
 from emoagents.strategies.resample import Resample
 from emoagents.strategy_file import Change, save_strategy
+from tests.test_cli import Cli, cli
 
-
-class Done(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-Cli = Callable[..., Done]
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    for name in ("EMOAGENTS_DEBUG", "EMOAGENTS_MODEL", "NO_COLOR", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-
-    def call(line: str) -> Done:
-        status = main(shlex.split(line))
-        return Done(status, *capsys.readouterr())
-
-    return call
+__all__ = ["cli"]
 
 
 def tuned(text: str, *demos: Demo) -> Card:
