@@ -19,6 +19,7 @@ from emoagents.cli.command import (
     Json,
     MaxTokens,
     Model,
+    Params,
     Roles,
     Seed,
     Temperature,
@@ -158,9 +159,7 @@ def chat(
     ] = "support",
     model: Model = None,
     role: Roles = None,
-    param: Annotated[
-        list[str] | None, typer.Option("--param", "-p", metavar="K=V", help="A parameter of the strategy. Repeatable.")
-    ] = None,
+    param: Params = None,
     thread: Annotated[
         str | None, typer.Option(metavar="ID", help="Go on with this conversation, or begin one of that name.")
     ] = None,

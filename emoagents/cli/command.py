@@ -22,6 +22,7 @@ __all__ = [
     "Json",
     "MaxTokens",
     "Model",
+    "Params",
     "Roles",
     "Seed",
     "Temperature",
@@ -45,6 +46,10 @@ Model = Annotated[
 Roles = Annotated[
     list[str] | None,
     typer.Option("--role", metavar="NAME=MODEL", help="The model of one role, as sage=openai/gpt-4o. Repeatable."),
+]
+
+Params = Annotated[
+    list[str] | None, typer.Option("--param", "-p", metavar="K=V", help="A parameter of the strategy. Repeatable.")
 ]
 
 ApiBase = Annotated[str | None, typer.Option(metavar="URL", help="Address of an OpenAI-compatible server.")]

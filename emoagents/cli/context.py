@@ -11,8 +11,9 @@ from emoagents.errors import ParameterError
 if TYPE_CHECKING:
     from emoagents.cli.options import ChatOptions, CompareOptions, Options
     from emoagents.context import Context
+    from emoagents.strategies.base import Strategy
 
-__all__ = ["context_of", "read_roles"]
+__all__ = ["check_roles", "context_of", "read_roles"]
 
 
 def context_of(options: Options | ChatOptions | CompareOptions, **more: Any) -> Context:
@@ -54,3 +55,14 @@ def read_roles(given: Iterable[str]) -> dict[str, str]:
             raise ParameterError(f"--role {role} is given twice")
         models[role] = model
     return models
+
+
+def check_roles(strategy: Strategy, context: Context) -> None:
+    """See that each --role is a role of the strategy.
+
+    Raises:
+        ParameterError: the strategy has no roles. UnknownNameError: it has not this one.
+    """
+    if context.models and not strategy.roles:
+        raise ParameterError(f"--role {next(iter(context.models))}: no part of {strategy.title} has roles")
+    strategy.check_roles(context)

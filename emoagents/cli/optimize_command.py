@@ -14,6 +14,7 @@ from emoagents.cli.command import (
     Json,
     MaxTokens,
     Model,
+    Params,
     Roles,
     Seed,
     Temperature,
@@ -56,9 +57,7 @@ def optimize(
         str | None, typer.Option(metavar="MODEL", help="Proposes new texts (gepa, mipro).  [default: the same]")
     ] = None,
     role: Roles = None,
-    param: Annotated[
-        list[str] | None, typer.Option("--param", "-p", metavar="K=V", help="A parameter of the strategy. Repeatable.")
-    ] = None,
+    param: Params = None,
     card: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A card of yours that overrides part of the strategy's.")
     ] = None,

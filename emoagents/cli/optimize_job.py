@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from emoagents.cli.context import context_of
+from emoagents.cli.context import check_roles, context_of
 from emoagents.cli.inputs import checked_text, read_parameters
 from emoagents.cli.optimize_options import OptimizeOptions
 from emoagents.errors import MissingExtraError, ParameterError, UnknownNameError, UsageError
@@ -88,7 +88,7 @@ def make_job(options: OptimizeOptions) -> Job:
     require_evaluation()
     out = _out(options)
     strategy, context = _strategy(options), _context(options)
-    _check_roles(strategy, context)
+    check_roles(strategy, context)
     _check_prompts(options, strategy)
     choices = _choices(options, strategy, context)
     metric, (train, dev, test) = _metric_and_items(options)
@@ -151,12 +151,6 @@ def _strategy(options: OptimizeOptions) -> Strategy:
 
 def _context(options: OptimizeOptions) -> Context:
     return context_of(cast(Any, options), concurrency=options.concurrency)
-
-
-def _check_roles(strategy: Strategy, context: Context) -> None:
-    if context.models and not strategy.roles:
-        raise ParameterError(f"--role {next(iter(context.models))}: no part of {strategy.title} has roles")
-    strategy.check_roles(context)
 
 
 def _reflection(options: OptimizeOptions, context: Context) -> Context | None:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from emoagents.cli import loading
-from emoagents.cli.context import context_of
+from emoagents.cli.context import check_roles, context_of
 from emoagents.cli.inputs import checked_text, read_parameters, read_prompt
 from emoagents.cli.options import Options
 from emoagents.cli.output import print_answer, print_json, print_usage
@@ -36,7 +36,7 @@ def run_strategy(options: Options) -> int:
     with Screen(verbose=options.verbose) as screen:
         context = _context(options)
         strategy = _strategy(options, parameters)
-        _check_roles(strategy, context)
+        check_roles(strategy, context)
         _prepare(screen, strategy, context)
         result = asyncio.run(_followed(screen, strategy, messages, context))
     seconds = time.monotonic() - began
@@ -84,17 +84,6 @@ def _context(options: Options) -> Context:
         raise ParameterError(f"--timeout must be a number of seconds above 0, not {options.timeout:g}")
     retry = Retry() if options.timeout is None else Retry(deadline=options.timeout)
     return context_of(options, cache=options.cache, retry=retry)
-
-
-def _check_roles(strategy: Strategy, context: Context) -> None:
-    """See that each --role is a role of the strategy.
-
-    Raises:
-        ParameterError: the strategy has no roles. UnknownNameError: it has not this one.
-    """
-    if context.models and not strategy.roles:
-        raise ParameterError(f"--role {next(iter(context.models))}: no part of {strategy.title} has roles")
-    strategy.check_roles(context)
 
 
 def _prepare(screen: Screen, strategy: Strategy, context: Context) -> None:
