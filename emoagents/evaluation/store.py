@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from emoagents.errors import DataError
 from emoagents.evaluation.record import Plan, Record
 
-__all__ = ["PLAN", "RECORDS", "RecordFile", "read_plan", "read_records", "write_plan"]
+__all__ = ["PLAN", "RECORDS", "RecordFile", "open_locked", "read_plan", "read_records", "write_plan"]
 
 PLAN = "plan.json"
 RECORDS = "records.jsonl"
@@ -89,14 +89,8 @@ class RecordFile:
         self._flush_at = 0.0
 
     def __enter__(self) -> RecordFile:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-            self._file = open(self._folder / RECORDS, "ab+")
-        except Timeout:
-            raise DataError(str(self._folder), 0, "another run is at work in this folder") from None
-        except OSError as error:
-            raise DataError(str(self._folder), 0, f"can't write there: {error.strerror}") from None
+        file = self._folder / RECORDS
+        self._file = open_locked(file, self._lock, self._folder, "another run is at work in this folder")
         _cut_half_line(self._file)
         return self
 
@@ -117,6 +111,25 @@ class RecordFile:
         if time.monotonic() > self._flush_at:
             self._file.flush()
             self._flush_at = time.monotonic() + _FLUSH_EVERY
+
+
+def open_locked(file: Path, lock: FileLock, named: Path, busy: str) -> IO[bytes]:
+    """Open a file for reading and appending that one process writes at a time; its folder is made.
+
+    Args:
+        named: what an error names. busy: what it says where somebody else has the lock.
+
+    Raises:
+        DataError: somebody has it, or the file can't be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+        return open(file, "ab+")
+    except Timeout:
+        raise DataError(str(named), 0, busy) from None
+    except OSError as error:
+        raise DataError(str(named), 0, f"can't write there: {error.strerror}") from None
 
 
 def _cut_half_line(file: IO[bytes]) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from emoagents.context import Context
 from emoagents.errors import DataError, ParameterError
 from emoagents.evaluation.content import context_digests, strategy_digest
+from emoagents.evaluation.store import open_locked
 from emoagents.evaluation.task import Item
 from emoagents.model.ledger import Usage
 from emoagents.strategies.base import Strategy
@@ -121,16 +122,8 @@ class SearchJournal:
         self._write(made.model_dump_json(exclude_defaults=True))
 
     def _open(self, path: Path) -> None:
-        lock = FileLock(f"{path}.lock", timeout=0)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-            self._lock = lock
-            self._file = open(path, "ab+")  # noqa: SIM115
-        except Timeout:
-            raise DataError(str(path), 0, "another search is at work with this journal") from None
-        except OSError as error:
-            raise DataError(str(path), 0, f"can't write there: {error.strerror}") from None
+        self._lock = FileLock(f"{path}.lock", timeout=0)
+        self._file = open_locked(path, self._lock, path, "another search is at work with this journal")
         self._read(path, self._file)
 
     def _read(self, path: Path, file: IO[bytes]) -> None:
