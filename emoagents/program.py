@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
-from emoagents.asked import Asked
+from emoagents.asked import Asked, asked_in
 from emoagents.model.door import ModelDoor, OnEvent, Samples
 from emoagents.model.request import Message, Request
 
@@ -18,15 +18,13 @@ class PromptCall:
     """A call on its way to the model.
 
     Attributes:
-        messages: the conversation, with the prompt `asked` at the place `at`; both None where no card's prompt is in
-            it. Demonstrations are not among them.
+        messages: the conversation, with the card's prompt in it where one asks. Demonstrations are not among them.
         request: what the model would be sent, demonstrations included.
         indices: which samples of it. door: whose model would be asked.
         node: the step's place. on_event: told of retries.
     """
 
     messages: Sequence[Message]
-    at: int | None
     request: Request
     indices: Sequence[int]
     door: ModelDoor
@@ -34,10 +32,14 @@ class PromptCall:
     on_event: OnEvent
 
     @property
+    def at(self) -> int | None:
+        """The place of the card's prompt among the messages; None where none asks."""
+        return asked_in(self.messages)
+
+    @property
     def asked(self) -> Asked | None:
         """The card's prompt."""
-        message = None if self.at is None else self.messages[self.at]
-        return message if isinstance(message, Asked) else None
+        return None if self.at is None else cast(Asked, self.messages[self.at])
 
 
 class Program(Protocol):

@@ -199,7 +199,6 @@ class Run:
             return await self._in_groups(request, indices, role, on_token)
         call = PromptCall(
             messages=prompt,
-            at=asked_in(prompt),
             request=request,
             indices=indices,
             door=self.context.door.of(role),

@@ -12,7 +12,8 @@ from emoagents.context import Context
 from emoagents.errors import CardError, ParameterError, UnknownNameError, UsageError
 from emoagents.strategies.base import Strategy
 from emoagents.tuning.configuration import shown, told
-from emoagents.tuning.places import NESTED, checked_value, declared, place_of, with_values
+from emoagents.tuning.places import checked_value, declared, place_of, with_values
+from emoagents.tuning.prompts import NESTED
 
 __all__ = ["CONTEXT", "Choices", "declared_choices", "is_setting", "setting_of", "table_of"]
 

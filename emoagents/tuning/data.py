@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from emoagents import state
 from emoagents.errors import DataError, ParameterError
 from emoagents.evaluation.task import Item, Task
 from emoagents.evaluation.tasks.load import load_tasks
@@ -89,16 +90,9 @@ def check_apart(**parts: Sequence[Item]) -> None:
 
 
 def question_of(item: Item) -> str:
-    """Return the text of an item's last user message."""
-    texts = (_text(message.get("content")) for message in reversed(item.messages) if message.get("role") == "user")
-    return next(texts, "")
-
-
-def _text(content: object) -> str:
-    if isinstance(content, str):
-        return content
-    parts: Iterable[object] = content if isinstance(content, list) else ()
-    return "\n".join(str(part.get("text", "")) for part in parts if isinstance(part, Mapping))
+    """Return the text of an item's last user message; "" where there is none."""
+    asked = any(message.get("role") == "user" for message in item.messages)
+    return state.question_of(item.messages) if asked else ""
 
 
 def _asked(item: Item) -> str:

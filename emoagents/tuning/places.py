@@ -17,11 +17,9 @@ from emoagents.registry import strategy as made_of_spec
 from emoagents.registry import strategy_parameters
 from emoagents.strategies.base import Strategy
 from emoagents.strategies.pipe import Pipe
+from emoagents.tuning.prompts import NESTED
 
-__all__ = ["NESTED", "Place", "checked_value", "declared", "place_of", "value_at", "with_values"]
-
-NESTED = "solver"
-"""The parameter that holds a nested strategy."""
+__all__ = ["Place", "checked_value", "declared", "place_of", "value_at", "with_values"]
 
 Place: TypeAlias = tuple["int | str", ...]
 """The way to a parameter: numbers of parts of a pipe, `NESTED` into a nested strategy, and the parameter's name."""

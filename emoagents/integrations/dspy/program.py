@@ -96,7 +96,6 @@ class StrategyProgram(dspy.Module):  # type: ignore[misc]
         self.strategy, self.context, self.adapter = strategy, context, adapter
         self._made: tuple[str, Strategy] = ("", strategy)
         inner = nested_in(strategy)
-        self._inner = inner is not None
         if inner is not None:
             setattr(self, NESTED, StrategyProgram(inner, context, adapter, f"{path}{NESTED}."))
         own = {name: prompt for name, prompt in prompts_of(strategy).items() if "." not in name}
@@ -180,7 +179,7 @@ class StrategyProgram(dspy.Module):  # type: ignore[misc]
 
     def by_prompt(self) -> list[tuple[str, dspy.Predict]]:
         """Return the predictors by the names of their prompts."""
-        inner = self.within().by_prompt() if self._inner else []
+        inner = [] if nested_in(self.strategy) is None else self.within().by_prompt()
         own = [(name, getattr(self, attribute)) for name, attribute in self._attributes.items()]
         return [*((f"{NESTED}.{name}", predictor) for name, predictor in inner), *own]
 
